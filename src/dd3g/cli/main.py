@@ -1,0 +1,71 @@
+"""Dispatch: `dd3g COMMAND ...`. Nothing heavy is imported before a command is known, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+# name -> (what it does, module with add_arguments(parser) and run(args) -> exit status)
+COMMANDS = {
+    "generate": ("turn pictures into 3D Gaussian splats", "dd3g.cli.generate"),
+    "objects": ("render meshes, or procedural objects, to ground-truth views", "dd3g.cli.objects"),
+    "teach": ("train the networks around the student", "dd3g.cli.teach"),
+    "train": ("train the student on views", "dd3g.cli.train"),
+    "evaluate": ("score a model on objects with known views", "dd3g.cli.evaluate"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0 done, 2 a wrong input (said in one sentence), 130 stopped by the user."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _front()
+    if not arguments or arguments[0] not in COMMANDS:
+        parser.parse_args(arguments)  # --help, --version, or a name that is not known
+        parser.print_help()
+        return 0
+    name = arguments[0]
+    what, module_name = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    command = argparse.ArgumentParser(
+        prog=f"dd3g {name}", description=module.__doc__ or what, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(command)
+    options = command.parse_args(arguments[1:])
+
+    from dd3g.core.errors import DD3GError
+
+    try:
+        return module.run(options)
+    except DD3GError as error:
+        print(f"dd3g {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ndd3g {name}: stopped; the same command goes on where it can", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _front() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name.ljust(width)}  {what}" for name, (what, _) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="dd3g",
+        usage="dd3g COMMAND [options]",
+        description="One picture in, a 3D Gaussian splat out.",
+        epilog=f"commands:\n{listing}\n\n`dd3g COMMAND --help` tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands below")
+    from dd3g import __version__
+
+    parser.add_argument("--version", action="version", version=f"dd3g {__version__}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""A network on disk: one safetensors file whose header says what it is.
+
+The header's metadata holds three strings: ``kind`` ("student", "background", ...), ``config`` (JSON: everything needed to build the
+network) and ``about`` (JSON: where it comes from). Tensors may be stored in fp16; they are float32 in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dd3g.core.errors import CheckpointError
+from dd3g.core.files import write_atomically
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds."""
+
+    path: Path
+    kind: str
+    config: dict[str, Any]
+    about: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def save_model_file(
+    path: str | os.PathLike[str],
+    *,
+    kind: str,
+    config: dict[str, Any],
+    about: dict[str, Any],
+    tensors: dict[str, Tensor],
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Writes a model file atomically; floating-point tensors are stored as ``dtype`` if it is given."""
+    from safetensors.torch import save_file
+
+    def stored(t: Tensor) -> Tensor:
+        t = t.detach().cpu()
+        return (t.to(dtype) if dtype is not None and t.is_floating_point() else t).contiguous()
+
+    metadata = {"kind": kind, "config": json.dumps(config, sort_keys=True), "about": json.dumps(about, sort_keys=True)}
+    with write_atomically(path, durable=True) as temporary:
+        save_file({name: stored(t) for name, t in tensors.items()}, temporary, metadata)
+
+
+def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
+    """Reads a model file of the kind asked for; floating-point tensors come back as float32.
+
+    Raises:
+        CheckpointError: No such file, damaged, not written by this package, or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    place = Path(path)
+    if not place.is_file():
+        raise CheckpointError(f"{place}: no such checkpoint; give a .safetensors file that dd3g wrote, or leave --model out")
+    try:
+        with safe_open(str(place), framework="pt") as file:
+            metadata = file.metadata() or {}
+            found = metadata.get("kind")
+            if found is None or "config" not in metadata:
+                raise CheckpointError(f"{place}: safetensors, but not a dd3g checkpoint (its header names no kind); give one that dd3g wrote")
+            if found != kind:
+                raise CheckpointError(f"{place}: holds a '{found}' network, and a '{kind}' network is needed here; give another file")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        config, about = json.loads(metadata["config"]), json.loads(metadata.get("about", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{place}: damaged or not a safetensors file ({error}); fetch or export it again") from None
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    return ModelFile(place, kind, config, about, tensors)
+
+
+def load_strictly(network: nn.Module, file: ModelFile) -> None:
+    """Fills a network, or lists everything that is missing, surplus or of another shape.
+
+    Raises:
+        CheckpointError: The file belongs to another architecture.
+    """
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    given = {name: tuple(t.shape) for name, t in file.tensors.items()}
+    faults = [f"missing {name}" for name in wanted if name not in given]
+    faults += [f"surplus {name}" for name in given if name not in wanted]
+    faults += [f"{name} is {given[name]}, expected {wanted[name]}" for name in wanted if name in given and given[name] != wanted[name]]
+    if faults:
+        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+        raise CheckpointError(f"{file.path}: of another architecture ({shown}); use the dd3g version that wrote it")
+    network.load_state_dict(file.tensors)

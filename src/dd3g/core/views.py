@@ -1,0 +1,48 @@
+"""Pictures together with the cameras that took them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dd3g.core.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class Views:
+    """RGBA pictures of one object (or a batch of objects): straight sRGB, not premultiplied, in [0, 1]."""
+
+    rgb: Float[Tensor, "*batch v 3 h w"]
+    alpha: Float[Tensor, "*batch v 1 h w"]
+    cameras: Cameras
+    depth: Float[Tensor, "*batch v 2 h w"] | None = None  # first and last surface, camera z, 0 where none; ground truth only
+
+    def __len__(self) -> int:
+        """Number of views of one object."""
+        return self.rgb.shape[-4]
+
+    def pick(self, index) -> Views:
+        """Indexes the leading dimension."""
+        depth = None if self.depth is None else self.depth[index]
+        return replace(self, rgb=self.rgb[index], alpha=self.alpha[index], cameras=self.cameras.pick(index), depth=depth)
+
+    def over(self, background: Float[Tensor, "*shape"]) -> Float[Tensor, "*batch v 3 h w"]:
+        """The pictures composited in sRGB over a background of shape (..., 3), broadcast over the leading dimensions."""
+        return composite(self.rgb, self.alpha, background)
+
+
+def composite(
+    rgb: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"], background: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*batch 3 h w"]:
+    """Straight sRGB over a background (..., 3): rgb * alpha + background * (1 - alpha)."""
+    return rgb * alpha + background[..., None, None].to(rgb) * (1 - alpha)
+
+
+def unpremultiply(
+    rgb_premultiplied: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"]
+) -> Float[Tensor, "*batch 3 h w"]:
+    """Straight colour from premultiplied colour; black where nothing is."""
+    return torch.where(alpha > 0, rgb_premultiplied / alpha.clamp_min(1e-6), torch.zeros_like(rgb_premultiplied)).clamp(0, 1)
