@@ -46,8 +46,8 @@ def write_atomically(path: str | os.PathLike[str], *, durable: bool = False) -> 
         if durable:
             _sync(target.parent)
     except OSError as error:
-        if error.filename is not None and Path(error.filename) != temporary and error.errno is None:
-            raise
+        if error.filename is not None and Path(error.filename) not in (temporary, target):
+            raise  # about another file, which the block was reading
         raise OutputError(f"{target}: can't be written ({error.strerror or error}); is the disk full?") from error
     finally:
         temporary.unlink(missing_ok=True)

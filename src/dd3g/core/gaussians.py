@@ -42,6 +42,4 @@ class Gaussians:
 
     def transformed(self, scale: Float[Tensor, "*batch"], offset: Float[Tensor, "*batch 3"]) -> Gaussians:
         """The similarity x -> scale * x + offset; orientation and colour stay."""
-        return replace(
-            self, means=self.means * scale[..., None, None] + offset[..., None, :], scales=self.scales * scale[..., None, None]
-        )
+        return replace(self, means=self.means * scale[..., None, None] + offset[..., None, :], scales=self.scales * scale[..., None, None])

@@ -1,7 +1,7 @@
 """A network on disk: one safetensors file whose header says what it is.
 
-The header's metadata holds three strings: ``kind`` ("student", "background", ...), ``config`` (JSON: everything needed to build the
-network) and ``about`` (JSON: where it comes from). Tensors may be stored in fp16; they are float32 in memory.
+The header's metadata holds one JSON text under ``dd3g``: ``kind`` ("student", "background", ...), ``config`` (everything needed to build
+the network) and ``about`` (where it comes from). One entry, since safetensors writes several in an order that differs from run to run. Tensors may be stored in fp16; they are float32 in memory.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def save_model_file(
         t = t.detach().cpu()
         return (t.to(dtype) if dtype is not None and t.is_floating_point() else t).contiguous()
 
-    metadata = {"kind": kind, "config": json.dumps(config, sort_keys=True), "about": json.dumps(about, sort_keys=True)}
+    header = json.dumps({"kind": kind, "config": config, "about": about}, sort_keys=True)
     with write_atomically(path, durable=True) as temporary:
-        save_file({name: stored(t) for name, t in tensors.items()}, temporary, metadata)
+        save_file({name: stored(t) for name, t in tensors.items()}, temporary, {"dd3g": header})
 
 
 def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
@@ -64,18 +64,21 @@ def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
         raise CheckpointError(f"{place}: no such checkpoint; give a .safetensors file that dd3g wrote, or leave --model out")
     try:
         with safe_open(str(place), framework="pt") as file:
-            metadata = file.metadata() or {}
-            found = metadata.get("kind")
-            if found is None or "config" not in metadata:
-                raise CheckpointError(f"{place}: safetensors, but not a dd3g checkpoint (its header names no kind); give one that dd3g wrote")
-            if found != kind:
-                raise CheckpointError(f"{place}: holds a '{found}' network, and a '{kind}' network is needed here; give another file")
+            header = (file.metadata() or {}).get("dd3g")
+            if header is None:
+                raise CheckpointError(
+                    f"{place}: safetensors, but not a dd3g checkpoint (its header says nothing); give one that dd3g wrote"
+                )
+            header = json.loads(header)
+            if header["kind"] != kind:
+                raise CheckpointError(
+                    f"{place}: holds a '{header['kind']}' network, and a '{kind}' network is needed here; give another file"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        config, about = json.loads(metadata["config"]), json.loads(metadata.get("about", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{place}: damaged or not a safetensors file ({error}); fetch or export it again") from None
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    return ModelFile(place, kind, config, about, tensors)
+    return ModelFile(place, kind, header["config"], header["about"], tensors)
 
 
 def load_strictly(network: nn.Module, file: ModelFile) -> None:

@@ -41,8 +41,6 @@ def composite(
     return rgb * alpha + background[..., None, None].to(rgb) * (1 - alpha)
 
 
-def unpremultiply(
-    rgb_premultiplied: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"]
-) -> Float[Tensor, "*batch 3 h w"]:
+def unpremultiply(rgb_premultiplied: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"]) -> Float[Tensor, "*batch 3 h w"]:
     """Straight colour from premultiplied colour; black where nothing is."""
     return torch.where(alpha > 0, rgb_premultiplied / alpha.clamp_min(1e-6), torch.zeros_like(rgb_premultiplied)).clamp(0, 1)

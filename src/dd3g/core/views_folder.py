@@ -96,11 +96,15 @@ def load_object_views(folder: str | os.PathLike[str], groups: Collection[str] | 
     place = Path(folder)
     header = read_json(place / "object.json")
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ViewsError(f"{place / 'object.json'}: format is {header.get('format') if isinstance(header, dict) else header!r}, expected {FORMAT}")
+        raise ViewsError(
+            f"{place / 'object.json'}: format is {header.get('format') if isinstance(header, dict) else header!r}, expected {FORMAT}"
+        )
     wanted = list(header["groups"]) if groups is None else list(groups)
     missing = [name for name in wanted if name not in header["groups"]]
     if missing:
-        raise ViewsError(f"{place}: has no group {', '.join(missing)} (it has {', '.join(header['groups'])}); render it again with that group")
+        raise ViewsError(
+            f"{place}: has no group {', '.join(missing)} (it has {', '.join(header['groups'])}); render it again with that group"
+        )
     return ObjectViews(header["name"], {name: _load_group(place / name, header["groups"][name]) for name in wanted}, header["about"])
 
 
@@ -127,7 +131,9 @@ def _read_picture(path: Path, mode: str, size: tuple[int, int]) -> np.ndarray:
     except (OSError, SyntaxError) as error:
         raise ViewsError(f"{path}: not a whole PNG ({error}); render this object again") from None
     if pixels.shape[:2] != size or found != mode:
-        raise ViewsError(f"{path}: is {pixels.shape[1]}x{pixels.shape[0]} {found}, object.json says {size[1]}x{size[0]} {mode}; render it again")
+        raise ViewsError(
+            f"{path}: is {pixels.shape[1]}x{pixels.shape[0]} {found}, object.json says {size[1]}x{size[0]} {mode}; render it again"
+        )
     return pixels
 
 

@@ -1,0 +1,1 @@
+"""Any picture file -> the canonical RGBA input: decoded, cut out, centred; and what is wrong with a picture."""

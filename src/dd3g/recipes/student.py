@@ -1,0 +1,186 @@
+"""The student on ground-truth views: what is fed, what is asked, how it is scored while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from dd3g.core import canonical_rig
+from dd3g.core.model_file import save_model_file
+from dd3g.core.sheet import sheet
+from dd3g.core.views import composite
+from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
+from dd3g.distill.lpips import load_lpips
+from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
+from dd3g.recipes.views_pack import ViewsPack
+from dd3g.render import rasterize
+from dd3g.student import PEPD, PEPDConfig
+from dd3g.student.anchored_decoding import Decoded
+from dd3g.student.config import config_to_json
+from dd3g.training import Recipe, Score
+
+PerceptualName = Literal["lpips-squeeze", "lpips-alex", "none"]
+_SHEET_AZIMUTHS = (0, 2, 4, 6, 8, 12)  # of the sixteen: 0, 45, 90, 135, 180, 270 deg
+_SCORED_VIEWS = range(1, 16)
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class StudentLossConfig:
+    """Weights of what is asked of the student."""
+
+    explicit: ExplicitWeights = field(default_factory=ExplicitWeights)
+    perceptual: PerceptualName = "lpips-squeeze"
+    depth: float = 0.2  # surfaces of the mesh where the seeds' rays meet it; for seeded decoders on data with depth
+    elevation: float = 0.01
+
+
+def student_recipe(
+    model: PEPDConfig,
+    data: StudentDataConfig,
+    loss: StudentLossConfig,
+    train: Sequence[ViewsPack],
+    dev: ViewsPack | None,
+    *,
+    seed: int,
+    provenance: Mapping[str, Any],
+) -> Recipe:
+    """What the engine needs to train a student.
+
+    Args:
+        model: Sizes.
+        data: Sampling.
+        loss: Weights of the terms.
+        train: Views to learn from.
+        dev: Views to choose by; inputs are their view 0, at azimuth 0 on the rig.
+        seed: Of weights and samples.
+        provenance: Goes into the model file: data, licences.
+
+    Raises:
+        WeightsError: The perceptual network's weights are not there.
+    """
+    torch.manual_seed(seed)
+    network = PEPD(model)
+    perceptual = None if loss.perceptual == "none" else load_lpips("squeeze" if loss.perceptual == "lpips-squeeze" else "alex")
+
+    def losses(student: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
+        return student_losses(cast(PEPD, student), batch, loss, perceptual)
+
+    return Recipe(
+        kind="student",
+        identity={
+            "model": config_to_json(model),
+            "data": asdict(data),
+            "loss": asdict(loss),
+            "views": [pack.digest for pack in train],
+            "seed": seed,
+        },
+        network=network,
+        batch=StudentBatches(train, data, model.noise_shape, seed),
+        losses=losses,
+        export=_exporter(model, provenance),
+        evaluate=None if dev is None else lambda student: dev_scores(cast(PEPD, student), dev),
+        score=None if dev is None else Score("dev_psnr"),
+        sheet=None if dev is None else lambda student: dev_sheet(cast(PEPD, student), dev),
+    )
+
+
+def student_losses(
+    student: PEPD, batch: StudentBatch, config: StudentLossConfig, perceptual: Callable[[Tensor, Tensor], Tensor] | None
+) -> dict[str, Tensor]:
+    """Explicit supervision (E11), and what the meshes of this data set teach beside it."""
+    decoded = student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg)
+    placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
+    render = rasterize(placed, batch.cameras, batch.background)
+    truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
+    terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
+    if config.depth > 0 and decoded.seeds is not None:
+        terms["depth"] = config.depth * depth_loss(decoded, batch.towards)
+    if config.elevation > 0:
+        off = (decoded.predicted_elevation_deg - batch.elevation_deg) / 10
+        terms["elevation"] = config.elevation * F.huber_loss(off, torch.zeros_like(off))
+    return terms
+
+
+def depth_loss(decoded: Decoded, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, ""]:
+    """Mean |distance| between seeds and the surfaces they stand for: the first, the last, or at the rim a layer between them."""
+    assert decoded.seeds is not None
+    found = F.grid_sample(
+        torch.nan_to_num(towards, nan=-1e4), decoded.xy.detach()[:, :, None], mode="nearest", padding_mode="border", align_corners=False
+    )
+    first, last = found[:, 0, :, 0], found[:, 1, :, 0]
+    valid = (first > -10) & (last > -10)
+    wanted = first + decoded.seeds.layer * (last - first)
+    off = F.smooth_l1_loss(decoded.towards, torch.where(valid, wanted, decoded.towards.detach()), beta=0.02, reduction="none")
+    return (off * valid).sum() / valid.sum().clamp_min(1)
+
+
+@torch.no_grad()
+def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs (o, 4, h, w), renders and truth (o, v, 3, h, w) over white, for inputs at azimuth 0 on the rig with known elevation."""
+    inputs, ours, truths = [], [], []
+    device = next(student.parameters()).device
+    for start in range(0, len(objects), _CHUNK):
+        chosen = list(objects[start : start + _CHUNK])
+        rgba = torch.from_numpy(dev.targets.rgba[chosen]).float().to(device) / 255
+        image = rgba[:, 0]
+        count = len(chosen)
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
+        gaussians = student(noise, canonical_rig().to(device), image, torch.zeros(count, device=device))
+        white = torch.ones(3, device=device)
+        cameras = _cameras_of(dev, chosen[0], views).to(device)
+        ours.append(rasterize(gaussians, cameras, white).rgb.cpu())
+        truths.append(composite(rgba[:, views, :3], rgba[:, views, 3:], white).cpu())
+        inputs.append(image.cpu())
+    return torch.cat(inputs), torch.cat(ours), torch.cat(truths)
+
+
+def dev_scores(student: PEPD, dev: ViewsPack) -> dict[str, float]:
+    """Mean PSNR over the fifteen azimuths that are not the input's, then over objects; the input's own apart."""
+    _, ours, truth = dev_renders(student, dev, range(len(dev)), range(16))
+    each = psnr(ours, truth)
+    return {"dev_psnr": each[:, 1:].mean(1).mean().item(), "dev_psnr_input": each[:, 0].mean().item()}
+
+
+def dev_sheet(student: PEPD, dev: ViewsPack, objects: int = 10) -> Image:
+    """Input, ours and truth round a few objects."""
+    chosen = [round(k * (len(dev) - 1) / max(objects - 1, 1)) for k in range(min(objects, len(dev)))]
+    inputs, ours, truth = dev_renders(student, dev, chosen, list(_SHEET_AZIMUTHS))
+    white = torch.ones(3)
+    rows = [[composite(inputs[k, :3], inputs[k, 3:], white), *ours[k], *truth[k]] for k in range(len(chosen))]
+    degrees = [f"{a * 22.5:g}" for a in _SHEET_AZIMUTHS]
+    return sheet(rows, column_titles=["input", *(f"ours {d}" for d in degrees), *(f"true {d}" for d in degrees)])
+
+
+def _cameras_of(pack: ViewsPack, i: int, views: Sequence[int]) -> Any:
+    from dd3g.core import Cameras
+
+    group = pack.targets
+    return Cameras(
+        torch.from_numpy(group.camera_from_world[i, list(views)]),
+        torch.from_numpy(group.intrinsics[i, list(views)]),
+        *group.rgba.shape[-2:],
+    )
+
+
+def _exporter(model: PEPDConfig, provenance: Mapping[str, Any]) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    def export(path: Path, network: nn.Module, about: Mapping[str, Any]) -> None:
+        save_model_file(
+            path,
+            kind="student",
+            config=config_to_json(model),
+            about={**provenance, **about},
+            tensors=network.state_dict(),
+            dtype=torch.float16,
+        )
+
+    return export

@@ -1,0 +1,98 @@
+"""PEPD, the student: G_theta(N, C, II) -> Gaussians.
+
+II  RGBA (b, 4, h, w) --ImageEncoder--> tokens (b, 64, d), fine map (b, c, 32, 32)
+N   (b, 4, 4, l, l)   --PatternExtraction, under C (b, 4, 16), cross-attending to the tokens--> pattern tokens (b, p, d)
+pattern tokens (+) image tokens, joined in sequence, each with its type
+    --group A--> mu --group B--> s, q --group C--> c, alpha          one branch; object frame, all activated
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dd3g.core import Cameras, Gaussians
+from dd3g.encoders import ImageEncoder
+from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded
+from dd3g.student.config import PEPDConfig, PlainDecodingConfig
+from dd3g.student.look_back import project
+from dd3g.student.pattern_extraction import PatternExtraction
+from dd3g.student.plain_decoding import PlainDecoder
+
+_ELEVATION_SCALE_DEG = 20.0  # spread of the elevations seen in training
+_ELEVATION_MEAN_DEG = 10.0
+
+
+class PEPD(nn.Module):
+    """Pattern extraction and progressive decoding.
+
+    student = PEPD(presets.small())
+    gaussians = student(noise, cameras, image)            # noise (b, 4, 4, 16, 16), image (b, 4, 256, 256)
+    decoded = student.decode(noise, cameras.conditions(), image, elevation_deg)
+    """
+
+    def __init__(self, config: PEPDConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = ImageEncoder(config.encoder)
+        patterns = config.extraction.token_count
+        self.extraction = PatternExtraction(config.extraction, config.encoder.width, config.width)
+        self.pattern_type = nn.Parameter(torch.randn(1, patterns, config.width) * 0.02)
+        self.image_in = nn.Sequential(nn.Linear(config.encoder.width, config.width), nn.LayerNorm(config.width))
+        self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
+        self.elevation = nn.Sequential(nn.Linear(config.encoder.width, 64), nn.GELU(), nn.Linear(64, 1))
+        if isinstance(config.decoding, PlainDecodingConfig):
+            self.decoder: PlainDecoder | AnchoredDecoder = PlainDecoder(
+                config.decoding, config.width, config.heads, config.blocks, patterns
+            )
+        else:
+            self.decoder = AnchoredDecoder(
+                config.decoding, config.width, config.heads, config.blocks, patterns, config.encoder.fine_channels
+            )
+
+    def forward(
+        self,
+        noise: Float[Tensor, "b v c l l"],
+        cameras: Cameras,
+        image: Float[Tensor, "b 4 h w"],
+        elevation_deg: Float[Tensor, " b"] | None = None,
+    ) -> Gaussians:
+        """Generates.
+
+        Args:
+            noise: N, standard normal.
+            cameras: C, the supervised views, in the frame in which the input stands at azimuth 0; shared, or one set an object.
+            image: II, prepared: straight sRGB and alpha in [0, 1].
+            elevation_deg: The input camera's elevation; predicted from the picture if None.
+        """
+        conditions = cameras.conditions().expand(image.shape[0], -1, -1)
+        return self.decode(noise, conditions, image, elevation_deg).gaussians
+
+    def decode(
+        self,
+        noise: Float[Tensor, "b v c l l"],
+        conditions: Float[Tensor, "b v 16"],
+        image: Float[Tensor, "b 4 h w"],
+        elevation_deg: Float[Tensor, " b"] | None = None,
+        gaussians_per_token: int | None = None,
+    ) -> Decoded:
+        """As :meth:`forward`, with what supervision needs beside the Gaussians.
+
+        Args:
+            noise: N.
+            conditions: C as numbers, see :meth:`dd3g.core.Cameras.conditions`.
+            image: II.
+            elevation_deg: Elevation of the input camera, or None to predict it.
+            gaussians_per_token: Another budget than the configuration's; seeded decoders only.
+        """
+        features = self.encoder(image)
+        predicted = self.elevation(features.tokens.mean(1))[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG
+        used = predicted if elevation_deg is None else elevation_deg
+        patterns = self.extraction(noise, conditions, features.tokens) + self.pattern_type
+        tokens = torch.cat([patterns, self.image_in(features.tokens) + self.image_type], 1)
+        if isinstance(self.decoder, PlainDecoder):
+            gaussians = self.decoder(tokens, patterns.shape[1])
+            xy, towards = project(gaussians.means, used)
+            return Decoded(gaussians, xy, towards, None, used, predicted)
+        return self.decoder(tokens, patterns.shape[1], image, features, used, predicted, gaussians_per_token)

@@ -1,0 +1,67 @@
+"""Progressive decoding as the paper draws it: one branch of blocks over the tokens, mu read early, then (s, q), then (c, alpha)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dd3g.core import Gaussians
+from dd3g.encoders.image_encoder import SelfAttentionBlock
+from dd3g.student.attributes import START_OPACITY, ball_points, quats_from_raw, raw_from_scale, scales_from_raw, start_scale
+from dd3g.student.config import PlainDecodingConfig
+
+
+class PlainDecoder(nn.Module):
+    """Pattern tokens (+) image tokens -> Gaussians; every token yields ``gaussians_per_token`` of them, unconstrained."""
+
+    def __init__(self, config: PlainDecodingConfig, width: int, heads: int, blocks: tuple[int, int, int], tokens: int) -> None:
+        super().__init__()
+        self.config, count = config, config.gaussians_per_token
+        self.group_a, self.group_b, self.group_c = (nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(n)) for n in blocks)
+        self.norm_a, self.norm_b, self.norm_c = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mu_tap = nn.Linear(width, 3 * count)
+        self.s_tap, self.q_tap = nn.Linear(width, 3 * count), nn.Linear(width, 4 * count)
+        self.c_tap, self.alpha_tap = nn.Linear(width, 3 * count), nn.Linear(width, count)
+        for tap in (self.mu_tap, self.s_tap, self.q_tap, self.c_tap, self.alpha_tap):
+            nn.init.normal_(tap.weight, std=1e-3)
+            nn.init.zeros_(tap.bias)
+        nn.init.constant_(self.s_tap.bias, raw_from_scale(start_scale(tokens * count)))
+        nn.init.constant_(self.alpha_tap.bias, math.log(START_OPACITY / (1 - START_OPACITY)))
+        # One starting point per (token, slot): the taps share their weights over tokens, so the points are a parameter of their own.
+        self.mu_start = nn.Parameter(torch.atanh(ball_points(tokens * count) / config.radius).reshape(tokens, count, 3))
+        self.mu_back = nn.Linear(3 * count, width) if config.feedback else None
+        self.sq_back = nn.Linear(7 * count, width) if config.feedback else None
+        for back in (self.mu_back, self.sq_back):
+            if back is not None:
+                nn.init.zeros_(back.weight)
+                nn.init.zeros_(back.bias)
+
+    def forward(self, tokens: Float[Tensor, "b t d"], patterns: int) -> Gaussians:
+        """Decodes the first ``patterns`` tokens; the others are the image's and emit nothing."""
+        slots = self.config.gaussians_per_token
+        for block in self.group_a:
+            tokens = block(tokens)
+        raw = self.mu_tap(self.norm_a(tokens[:, :patterns])).unflatten(-1, (slots, 3))
+        means = self.config.radius * torch.tanh(raw + self.mu_start)
+        if self.mu_back is not None:
+            tokens = _added(tokens, self.mu_back(means.flatten(2)))
+        for block in self.group_b:
+            tokens = block(tokens)
+        tapped = self.norm_b(tokens[:, :patterns])
+        scales = scales_from_raw(self.s_tap(tapped).unflatten(-1, (slots, 3)))
+        quats = quats_from_raw(self.q_tap(tapped).unflatten(-1, (slots, 4)))
+        if self.sq_back is not None:
+            tokens = _added(tokens, self.sq_back(torch.cat([scales, quats], -1).flatten(2)))
+        for block in self.group_c:
+            tokens = block(tokens)
+        tapped = self.norm_c(tokens[:, :patterns])
+        rgb = torch.sigmoid(self.c_tap(tapped).unflatten(-1, (slots, 3)))
+        opacities = torch.sigmoid(self.alpha_tap(tapped))
+        return Gaussians(means.flatten(1, 2), quats.flatten(1, 2), scales.flatten(1, 2), opacities.flatten(1, 2), rgb.flatten(1, 2))
+
+
+def _added(tokens: Tensor, update: Tensor) -> Tensor:
+    return torch.cat([tokens[:, : update.shape[1]] + update, tokens[:, update.shape[1] :]], 1)

@@ -1,0 +1,46 @@
+"""Settings of a run that every network shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How long, how fast, how often. What is learned stands in the recipe."""
+
+    steps: int = 20_000
+    lr: float = 4e-4  # peak
+    lr_final: float = 4e-6  # at the last step, by cosine
+    warmup_steps: int = 200
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05  # matrices only: no biases, norms or embeddings
+    clip_norm: float = 1.0  # global norm of the gradient
+    ema_decay: float = 0.999
+    seed: int = 0
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    log_every: int = 20
+    save_every_s: float = 120.0
+    evaluate_every: int = 1000
+    sheet_every: int = 1000
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """What may differ between the sittings of one run without changing its result (threads change last bits only)."""
+
+    max_minutes: float | None = None
+    threads: int | None = None  # None: all that the process may use
+    device: str = "cpu"
+    quiet: bool = False
+
+
+def learning_rate(config: FitConfig, step: int) -> float:
+    """Linear warm-up, then a cosine from ``lr`` to ``lr_final``; a pure function of the step."""
+    import math
+
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    share = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    return config.lr_final + (config.lr - config.lr_final) * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
