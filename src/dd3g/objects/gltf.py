@@ -25,8 +25,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from dd3g.core.errors import MeshError
-from dd3g.objects.images import decode_texture
 from dd3g.objects.mesh import Material, Part, Texture, Wrap
+from dd3g.objects.resources import beside, decode_texture, read_beside
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
@@ -61,9 +61,15 @@ def files_of_gltf(path: Path) -> list[Path]:
     document = _open(path)
     try:
         named = [item["uri"] for kind in ("buffers", "images") for item in document.tree.get(kind, []) if "uri" in item]
-        return [path, *(_beside(path, uri) for uri in named if not uri.startswith("data:"))]
+        return [path, *(beside(path, unquote(uri)) for uri in named if not uri.startswith("data:"))]
     except (KeyError, TypeError, AttributeError) as error:
         raise MeshError(f"{path}: not a valid glTF 2.0 file ({type(error).__name__}: {error}); export it again") from None
+
+
+def credit_of_gltf(path: Path) -> str | None:
+    """The file's copyright line, if it has one."""
+    line = _open(path).tree["asset"].get("copyright")
+    return line if isinstance(line, str) and line else None
 
 
 @dataclass(frozen=True)
@@ -97,11 +103,7 @@ class _Document:
                 return base64.b64decode(body, validate=True)
             except binascii.Error as error:
                 raise MeshError(f"{self.path}: {what} is not valid base64 ({error}); export it again") from None
-        place = _beside(self.path, uri)
-        try:
-            return place.read_bytes()
-        except OSError as error:
-            raise MeshError(f"{self.path}: {what} is in {place}, which can't be read ({error.strerror}); put the file there") from None
+        return read_beside(self.path, unquote(uri), what)
 
     def view(self, index: int) -> bytes:
         view = _at(self.tree["bufferViews"], index)
@@ -148,15 +150,6 @@ def _chunks(path: Path, data: bytes) -> tuple[bytes, bytes | None]:
     if b"JSON" not in found:
         raise MeshError(f"{path}: a GLB without its JSON chunk; export it again")
     return found[b"JSON"], found.get(b"BIN\0")
-
-
-def _beside(path: Path, uri: str) -> Path:
-    """A file that a mesh names: never outside the mesh's own folder."""
-    name = unquote(uri)
-    place = path.parent / name
-    if "://" in name or Path(name).is_absolute() or not place.resolve().is_relative_to(path.parent.resolve()):
-        raise MeshError(f"{path}: names the file {uri!r}, expected one in its own folder; put it there or embed it (GLB)")
-    return place
 
 
 def _at(items: Sequence[Any], index: int) -> Any:

@@ -1,8 +1,6 @@
-"""The door of the room (first version)."""
+"""The door: Gaussians and cameras in, pictures out, whichever backend draws them."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -10,37 +8,43 @@ from torch import Tensor
 
 from dd3g.core.cameras import Cameras
 from dd3g.core.gaussians import Gaussians
-
-
-@dataclass(frozen=True)
-class Render:
-    """Pictures of Gaussians: colour over the background (sRGB), alpha, expected depth."""
-
-    rgb: Float[Tensor, "*batch v 3 h w"]
-    alpha: Float[Tensor, "*batch v 1 h w"]
-    depth: Float[Tensor, "*batch v 1 h w"]
+from dd3g.render.backends import choose_backend, load_backend
+from dd3g.render.record import Render
+from dd3g.render.validation import prepare_scenes
 
 
 def rasterize(
     gaussians: Gaussians,
     cameras: Cameras,
-    background: Float[Tensor, "..."],
+    background: Float[Tensor, "*shape"],
     *,
     antialiased: bool = False,
     backend: str | None = None,
 ) -> Render:
-    """Gaussians (n or s n) seen by cameras (v or s v) over a background that broadcasts to (v 3) or (s v 3)."""
-    from dd3g.render.cpu import kernels
+    """Pictures of 3D Gaussians by splatting (equations E7 to E10), differentiable in the Gaussians and the background.
 
-    batched = gaussians.means.ndim == 3
-    fields = [gaussians.means, gaussians.quats_wxyz, gaussians.scales, gaussians.opacities, gaussians.rgb]
-    fields = [t.float() if batched else t.float()[None] for t in fields]
-    scenes, views = fields[0].shape[0], cameras.intrinsics.shape[-3]
-    pose = cameras.camera_from_world.expand(scenes, views, 4, 4)
-    lens = cameras.intrinsics.expand(scenes, views, 3, 3)
-    shape = (scenes, views, 3)
-    rgb, alpha, depth = kernels.rasterize(
-        *fields, pose, lens, background.detach().expand(shape), cameras.width, cameras.height, antialiased
-    )
-    out = rgb, alpha[:, :, None], depth[:, :, None]
-    return Render(*(out if batched else (t[0] for t in out)))
+    Gaussians (n) seen by cameras (v) give pictures (v c h w). With a leading scene axis on the Gaussians, cameras (s v), or (v) for
+    all scenes alike, give pictures (s v c h w), each scene the same bits as alone.
+
+    Args:
+        gaussians: Activated attributes in float32 (half precision is raised to it). Quaternions may have any length but 0. Colours
+            are not clamped. ``sh_rest`` must be None.
+        cameras: Poses, lenses and picture size. They get no gradient.
+        background: sRGB, of a shape that broadcasts to (v 3), or with scenes to (s v 3): a colour for all, or one a view.
+        antialiased: Dims splats that are thinner than a pixel so that their light is kept (the compensation of Mip-Splatting).
+        backend: ``"cpu"``, ``"gsplat"`` or ``"reference"``; by default what ``DD3G_RENDERER`` says, else the best for the device.
+
+    Returns:
+        Colour over the background, alpha and expected depth.
+
+    Raises:
+        InputError: A shape, dtype, device or value that can't be rendered, or a backend that is unknown or does not fit.
+        MissingExtraError: The backend needs a package that is not installed.
+    """
+    scenes, posed, colour = prepare_scenes(gaussians, cameras, background)
+    draw = load_backend(choose_backend(backend, scenes.means.device, scenes.means.dtype))
+    with torch.autocast(scenes.means.device.type, enabled=False):
+        render = draw(scenes, posed, colour, antialiased=antialiased)
+    if gaussians.means.ndim == 3:
+        return render
+    return Render(render.rgb[0], render.alpha[0], render.depth[0])

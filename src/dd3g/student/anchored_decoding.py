@@ -29,7 +29,7 @@ _START_OPACITY_LOGIT = 2.2  # 0.9
 _SIGMA_PER_SPACING = 0.7  # neighbours at this sigma and opacity 0.9 leave no holes
 _FLATNESS = 0.5  # of inner seeds along their ray: they stand for a surface
 _SCALE_PLAY = 1.5  # |log of a scale over its start| stays below
-_PLACE_FEATURES = 6
+_PLACE_FEATURES = 5  # not the spacing: the same network serves any number of seeds
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class AnchoredDecoder(nn.Module):
     def _start(self, seeds: Seeds | None, image: Tensor, features: ImageFeatures) -> Float[Tensor, "b n state"]:
         if seeds is None:
             return self.slots.expand(image.shape[0], -1, -1)
-        place = torch.cat([seeds.xy, torch.stack([seeds.layer, seeds.height * 4, seeds.spacing * 40, seeds.rim], -1)], -1)
+        place = torch.cat([seeds.xy, torch.stack([seeds.layer, seeds.height * 4, seeds.rim], -1)], -1)
         return self.enter(torch.cat([sample(features.fine, seeds.xy), sample_rgba(image, seeds.xy), place], -1))
 
     def _place(self, seeds: Seeds | None, state: Tensor, elevation_deg: Tensor) -> tuple[Tensor, Tensor, Tensor]:

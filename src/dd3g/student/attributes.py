@@ -46,7 +46,7 @@ def ball_points(count: int, radius: float = 0.5) -> Float[Tensor, "n 3"]:
 
 def _radical_inverse(index: Tensor, base: int) -> Tensor:
     result, digit, rest = torch.zeros(index.shape, dtype=torch.float64), 1.0 / base, index.clone()
-    while bool((rest > 0).any()):
+    for _ in range(math.ceil(math.log(index.numel() + 1, base)) + 1):
         result += digit * (rest % base)
         rest, digit = rest // base, digit / base
     return result

@@ -77,7 +77,6 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
         optimiser.load_state_dict(state.optimiser)
         step, best, spent = state.step, state.best, state.seconds
     write_json(run / "config.json", {**identity, "about": _machine(threads, device)})
-    journal = Journal(run / "metrics.jsonl", step)
 
     def snapshot() -> State:
         now = spent + time.monotonic() - started
@@ -86,7 +85,7 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     started = saved = logged = time.monotonic()
     logged_step, skipped, finished = step, 0, False
     sums: dict[str, float] = {}
-    with _stop_flag() as stopping, _Ahead(recipe, step, device) as ahead:
+    with Journal(run / "metrics.jsonl", step) as journal, _stop_flag() as stopping, _Ahead(recipe, step, device) as ahead:
         while step < config.steps and not stopping():
             torch.manual_seed(_mix(config.seed, step))  # whatever a loss draws depends on the step alone
             batch = ahead.take(step)
@@ -138,7 +137,6 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     finished = step >= config.steps
     state = snapshot()
     save_state(last, state)
-    journal.close()
     if recipe.score is None or not (run / "model.safetensors").exists():
         _export(recipe, run, average.network, step, {}, state.seconds)
     write_report(run)

@@ -1,155 +1,272 @@
-"""An explicit SIMD vector type for Numba: V (L floats) and M (L booleans) live in registers; operators, fma, loads, stores, masks.
+"""An explicit vector type for Numba: eight floats, or eight booleans, that live in one register.
 
-    v = vload(arr, i); w = fma(v, 2.0, v); vstore(arr, i, sel(w > 1, w, 0.0))
+    x = vload(array, i)
+    y = fma(x, 2.0, x)
+    vstore(array, i, select(y > 1.0, y, 0.0))
 
-Arrays are indexed flat, without bounds checks. Nothing here relies on the auto-vectoriser or on fastmath, so results are the same bits on
-every machine that has FMA."""
-import math
+Arrays are indexed flat and without bounds checks. Scalars broadcast. Nothing relies on the auto-vectoriser or on fastmath: every
+machine with fused multiply-add gives the same bits. Vectors may stand in locals and tuples, not in arrays or closures.
+
+A function below ``intrinsic`` runs when a kernel is typed: it gives the types of result and arguments, and a function that emits
+the LLVM instructions from the context, the builder, the signature and the LLVM values.
+"""
+
+from __future__ import annotations
+
 import operator
-import typing
-import numpy as np
+
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 from numba.np.arrayobj import make_array
 
-L = 8                                                   # lanes; 16 is slower for small splats, 8 serves AVX2 and AVX-512
-I32, I64 = ir.IntType(32), ir.IntType(64)
-FV, IV, BV = (ir.VectorType(t, L) for t in (ir.FloatType(), I32, ir.IntType(1)))
+LANES = 8
+"""Floats in a vector: one AVX register, two of NEON. Sixteen (AVX-512) lost: most rows of most splats are shorter than eight."""
 
-class Vec(types.Type):
-    pass
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_FLOATS, _INTS, _BOOLS = (ir.VectorType(scalar, LANES) for scalar in (ir.FloatType(), _I32, ir.IntType(1)))
 
-class VecModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe):
-        super().__init__(dmm, fe, FV if fe.name[0] == "f" else BV)
 
-register_model(Vec)(VecModel)
-V, M = Vec(f"f32x{L}"), Vec(f"bool{L}")
+class VectorType(types.Type):
+    """Numba's name for eight floats or eight booleans."""
 
-def vec(ctx, b, ty, x):                                 # scalars broadcast
-    if ty == V:
-        return x
-    x = b.insert_element(ir.Constant(FV, ir.Undefined), ctx.cast(b, x, ty, types.float32), I32(0))
-    return b.shuffle_vector(x, x, ir.Constant(IV, [0] * L))
 
-def binary(op, ret, emit):
+class _RegisterModel(models.PrimitiveModel):
+    def __init__(self, manager, numba_type):
+        super().__init__(manager, numba_type, _FLOATS if numba_type == FLOATS else _BOOLS)
+
+
+register_model(VectorType)(_RegisterModel)
+FLOATS, MASK = VectorType(f"float32x{LANES}"), VectorType(f"boolx{LANES}")
+
+
+# ---------------------------------------------------------------- emitting LLVM
+def _constant(value: int):
+    return ir.Constant(_INTS, [value] * LANES)
+
+
+def _as_vector(context, builder, numba_type, value):
+    if numba_type == FLOATS:
+        return value
+    scalar = context.cast(builder, value, numba_type, types.float32)
+    first = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), scalar, _I32(0))
+    return builder.shuffle_vector(first, first, _constant(0))
+
+
+def _as_vectors(context, builder, signature, values):
+    return [_as_vector(context, builder, t, value) for t, value in zip(signature.args, values, strict=True)]
+
+
+def _pick(builder, a, b, lanes):
+    """Lanes 0 to 7 are of ``a``, 8 to 15 of ``b``."""
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
+
+
+def _address(context, builder, signature, array_and_index, element=None):
+    """Address of ``array[index]``, no bounds checked, no negative index wrapped."""
+    array = make_array(signature.args[0])(context, builder, array_and_index[0])
+    pointer = builder.gep(array.data, [array_and_index[1]])
+    return builder.bitcast(pointer, element.as_pointer()) if element else pointer
+
+
+def _llvm_call(name):
+    """One of LLVM's own intrinsics, on vectors of floats."""
+
+    def emit(context, builder, signature, values):
+        function_type = ir.FunctionType(_FLOATS, [_FLOATS] * len(values))
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
+        return builder.call(function, _as_vectors(context, builder, signature, values))
+
+    return emit
+
+
+# ---------------------------------------------------------------- operators
+def _binary(operation, result, emit):
     def typer(x, y):
-        if V in (x, y) and all(t == V or isinstance(t, types.Number) for t in (x, y)):
-            return ret
+        if FLOATS in (x, y) and all(t == FLOATS or isinstance(t, types.Number) for t in (x, y)):
+            return result
+        return None
 
-    def lower(ctx, b, sig, args):
-        return emit(b, *(vec(ctx, b, t, a) for t, a in zip(sig.args, args)))
-    type_callable(op)(lambda context: typer)
-    for pair in ((V, V), (V, types.Number), (types.Number, V)):
-        lower_builtin(op, *pair)(lower)
+    def lower(context, builder, signature, values):
+        return emit(builder, *_as_vectors(context, builder, signature, values))
 
-for _op, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
-    binary(_op, V, lambda b, x, y, n=_name: getattr(b, n)(x, y))
-for _op, _name in ((operator.gt, ">"), (operator.ge, ">="), (operator.le, "<=")):
-    binary(_op, M, lambda b, x, y, n=_name: b.fcmp_ordered(n, x, y))
-type_callable(operator.and_)(lambda context: lambda x, y: M if x == M and y == M else None)
-lower_builtin(operator.and_, M, M)(lambda ctx, b, sig, args: b.and_(*args))
+    type_callable(operation)(lambda context: typer)
+    for pair in ((FLOATS, FLOATS), (FLOATS, types.Number), (types.Number, FLOATS)):
+        lower_builtin(operation, *pair)(lower)
 
-def llvm(name):                                         # LLVM's own vector intrinsics
-    def cg(ctx, b, sig, args):
-        fn = cgutils.get_or_insert_function(b.module, ir.FunctionType(FV, [FV] * len(args)), f"llvm.{name}.v{L}f32")
-        return b.call(fn, [vec(ctx, b, t, a) for t, a in zip(sig.args, args)])
-    return cg
 
-def gep(ctx, b, s, a, ty=None):                         # address of element a[1] of array a[0]: no bounds, no wrap-around
-    p = b.gep(make_array(s.args[0])(ctx, b, a[0]).data, [a[1]])
-    return b.bitcast(p, ty.as_pointer()) if ty else p
+_binary(operator.add, FLOATS, lambda builder, x, y: builder.fadd(x, y))
+_binary(operator.sub, FLOATS, lambda builder, x, y: builder.fsub(x, y))
+_binary(operator.mul, FLOATS, lambda builder, x, y: builder.fmul(x, y))
+_binary(operator.truediv, FLOATS, lambda builder, x, y: builder.fdiv(x, y))
+_binary(operator.gt, MASK, lambda builder, x, y: builder.fcmp_ordered(">", x, y))
+_binary(operator.ge, MASK, lambda builder, x, y: builder.fcmp_ordered(">=", x, y))
+_binary(operator.le, MASK, lambda builder, x, y: builder.fcmp_ordered("<=", x, y))
+type_callable(operator.and_)(lambda context: lambda x, y: MASK if x == MASK and y == MASK else None)
+lower_builtin(operator.and_, MASK, MASK)(lambda context, builder, signature, values: builder.and_(*values))
 
-def store(ctx, b, p, v):
-    b.store(v, p, align=4)
-    return ctx.get_dummy_value()
+# fma(x, y, z) = x y + z with one rounding; vmin and vmax give the other operand where one is NaN
+fma = intrinsic(lambda typing_context, x, y, z: (FLOATS(x, y, z), _llvm_call("fma")))
+vmin = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _llvm_call("minnum")))
+vmax = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _llvm_call("maxnum")))
+vsqrt = intrinsic(lambda typing_context, x: (FLOATS(x), _llvm_call("sqrt")))
+vfloor = intrinsic(lambda typing_context, x: (FLOATS(x), _llvm_call("floor")))
 
-fma = intrinsic(lambda tc, x, y, z: (V(x, y, z), llvm("fma")))
-vmin = intrinsic(lambda tc, x, y: (V(x, y), llvm("minnum")))
-vmax = intrinsic(lambda tc, x, y: (V(x, y), llvm("maxnum")))
-vsqrt = intrinsic(lambda tc, x: (V(x), llvm("sqrt")))
-vfloor = intrinsic(lambda tc, x: (V(x), llvm("floor")))
-vset = intrinsic(lambda tc, x: (V(x), lambda ctx, b, s, a: vec(ctx, b, s.args[0], a[0])))
-viota = intrinsic(lambda tc: (V(), lambda ctx, b, s, a: ir.Constant(FV, [float(i) for i in range(L)])))
-sel = intrinsic(lambda tc, m, x, y: (V(m, x, y), lambda ctx, b, s, a: b.select(a[0], *(vec(ctx, b, s.args[i], a[i]) for i in (1, 2)))))
-bits = intrinsic(lambda tc, m: (types.uint64(m), lambda ctx, b, s, a: b.zext(b.bitcast(a[0], ir.IntType(L)), I64)))
-at = intrinsic(lambda tc, arr, i: (arr.dtype(arr, types.intp), lambda ctx, b, s, a: b.load(gep(ctx, b, s, a))))
-vload = intrinsic(lambda tc, arr, i: (V(arr, types.intp), lambda ctx, b, s, a: b.load(gep(ctx, b, s, a, FV), align=4)))
-vstore = intrinsic(lambda tc, arr, i, v: (types.void(arr, types.intp, V), lambda ctx, b, s, a: store(ctx, b, gep(ctx, b, s, a, FV), a[2])))
-vstorei = intrinsic(lambda tc, arr, i, v: (types.void(arr, types.intp, V), lambda ctx, b, s, a: store(
-    ctx, b, gep(ctx, b, s, a, IV), b.fptosi(a[2], IV))))                                        # truncated to int32
-ticket = intrinsic(lambda tc, arr, i: (types.int64(arr, types.intp), lambda ctx, b, s, a: b.atomic_rmw(
-    "add", gep(ctx, b, s, a), I64(1), "monotonic")))                                            # atomic arr[i]++
+
+# ---------------------------------------------------------------- making vectors and masks
+@intrinsic
+def broadcast(typing_context, x):
+    """The same scalar in all lanes."""
+    return FLOATS(x), lambda context, builder, signature, values: _as_vectors(context, builder, signature, values)[0]
+
 
 @intrinsic
-@typing.no_type_check
-def prefetch(tc, arr, i):
-    def cg(ctx, b, s, a):
-        p = gep(ctx, b, s, a, ir.IntType(8))
-        fn = cgutils.get_or_insert_function(b.module, ir.FunctionType(ir.VoidType(), [p.type, I32, I32, I32]), "llvm.prefetch.p0")
-        b.call(fn, [p, I32(0), I32(3), I32(1)])
-        return ctx.get_dummy_value()
-    return types.void(arr, types.intp), cg
+def lane_numbers(typing_context):
+    """0, 1, ... 7."""
+    return FLOATS(), lambda context, builder, signature, values: ir.Constant(_FLOATS, [float(i) for i in range(LANES)])
+
 
 @intrinsic
-@typing.no_type_check
-def exp2i(tc, x, t):                                    # x * 2**n with n in the low bits of t = n + 1.5 * 2**23
-    def cg(ctx, b, s, a):
-        n = b.shl(b.bitcast(a[1], IV), ir.Constant(IV, [23] * L))
-        return b.bitcast(b.add(b.bitcast(a[0], IV), n), FV)
-    return V(x, t), cg
+def select(typing_context, mask, x, y):
+    """``x`` where the mask holds, ``y`` elsewhere."""
+
+    def emit(context, builder, signature, values):
+        _, a, b = values
+        a, b = (_as_vector(context, builder, t, v) for t, v in zip(signature.args[1:], (a, b), strict=True))
+        return builder.select(values[0], a, b)
+
+    return FLOATS(mask, x, y), emit
+
 
 @intrinsic
-@typing.no_type_check
-def split2(tc, x):                                      # x > 0 -> (mantissa in [1, 2), exponent)
-    def cg(ctx, b, s, a):
-        i, c = b.bitcast(a[0], IV), lambda v: ir.Constant(IV, [v] * L)
-        m = b.bitcast(b.or_(b.and_(i, c(0x7FFFFF)), c(0x3F800000)), FV)
-        return ctx.make_tuple(b, s.return_type, (m, b.sitofp(b.sub(b.lshr(i, c(23)), c(127)), FV)))
-    return types.UniTuple(V, 2)(x), cg
+def mask_bits(typing_context, mask):
+    """The mask as an integer: lane i is bit i."""
+    return types.uint64(mask), lambda context, builder, signature, values: builder.zext(
+        builder.bitcast(values[0], ir.IntType(LANES)), _I64
+    )
+
+
+# ---------------------------------------------------------------- memory
+@intrinsic
+def at(typing_context, array, index):
+    """One element."""
+    return array.dtype(array, types.intp), lambda context, builder, signature, values: builder.load(
+        _address(context, builder, signature, values)
+    )
+
 
 @intrinsic
-@typing.no_type_check
-def vsum(tc, x):                                        # horizontal sum, fixed tree
-    def cg(ctx, b, s, a):
-        v, n = a[0], L
-        while n > 1:
-            n //= 2
-            v = b.fadd(*(b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, n), list(range(o, o + n)))) for o in (0, n)))
-        return b.extract_element(v, I32(0))
-    return types.float32(x), cg
+def vload(typing_context, array, index):
+    """Eight elements from ``index`` on, at any alignment."""
+    return FLOATS(array, types.intp), lambda context, builder, signature, values: builder.load(
+        _address(context, builder, signature, values, _FLOATS), align=4
+    )
+
 
 @intrinsic
-@typing.no_type_check
-def vsum8(tc, a0, a1, a2, a3, a4, a5, a6, a7):          # eight horizontal sums at once
-    def cg(ctx, b, s, a):
-        for p, q in (([0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]), ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
-                     ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15])):
-            a = [b.fadd(*(b.shuffle_vector(a[i], a[i + 1], ir.Constant(IV, k)) for k in (p, q))) for i in range(0, len(a), 2)]
-        return a[0]
-    return V(*[V] * 8), cg
+def vstore(typing_context, array, index, vector):
+    """Writes eight elements from ``index`` on, at any alignment."""
 
-f32 = np.float32
-MAGIC, LOW, ONE, HALF, SQ2 = f32(12582912), f32(-64), f32(1), f32(0.5), f32(math.sqrt(2))
-E0, E1, E2, E3, E4, E5 = (f32(c) for c in (1.000000072, .693146967, .2402211972, .05550713325, .00967554146, .001327646246))   # minimax
-L3, L5, L7, L9, LS = f32(1 / 3), f32(1 / 5), f32(1 / 7), f32(1 / 9), f32(2 / math.log(2))
+    def emit(context, builder, signature, values):
+        builder.store(values[2], _address(context, builder, signature, values, _FLOATS), align=4)
+        return context.get_dummy_value()
 
-@njit(error_model="numpy")
-@typing.no_type_check
-def exp2(p):                                            # p <= 127, flushed to 2**-64 below -64; relative error 1.2e-7
-    p = vmax(p, LOW)
-    t = p + MAGIC
-    f = p - (t - MAGIC)
-    return exp2i(fma(fma(fma(fma(fma(f, E5, E4), f, E3), f, E2), f, E1), f, E0), t)
+    return types.void(array, types.intp, FLOATS), emit
 
-@njit(error_model="numpy")
-@typing.no_type_check
-def log2(x):                                            # positive, normal x
-    m, e = split2(x)
-    big = m > SQ2
-    m, e = sel(big, m * HALF, m), sel(big, e + ONE, e)
-    s = (m - ONE) / (m + ONE)
-    q = s * s
-    return fma(s * LS, fma(fma(fma(fma(q, L9, L7), q, L5), q, L3), q, ONE), e)
+
+@intrinsic
+def vstore_int(typing_context, array, index, vector):
+    """Writes eight floats as int32, truncated."""
+
+    def emit(context, builder, signature, values):
+        builder.store(builder.fptosi(values[2], _INTS), _address(context, builder, signature, values, _INTS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, FLOATS), emit
+
+
+@intrinsic
+def prefetch(typing_context, array, index):
+    """Asks for the cache line of an element that will be read soon."""
+
+    def emit(context, builder, signature, values):
+        pointer = _address(context, builder, signature, values, ir.IntType(8))
+        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+        builder.call(function, [pointer, _I32(0), _I32(3), _I32(1)])  # read, keep in all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
+
+
+@intrinsic
+def next_ticket(typing_context, counter):
+    """Counts ``counter[0]`` up and returns what it was, in one atomic step."""
+
+    def emit(context, builder, signature, values):
+        pointer = make_array(signature.args[0])(context, builder, values[0]).data
+        return builder.atomic_rmw("add", pointer, _I64(1), "monotonic")
+
+    return types.int64(counter), emit
+
+
+# ---------------------------------------------------------------- bits of floats
+@intrinsic
+def scale_by_power(typing_context, x, biased):
+    """x * 2**n, where ``biased`` = n + 1.5 * 2**23 holds n in its low bits: one addition to the exponent."""
+
+    def emit(context, builder, signature, values):
+        exponent = builder.shl(builder.bitcast(values[1], _INTS), _constant(23))
+        return builder.bitcast(builder.add(builder.bitcast(values[0], _INTS), exponent), _FLOATS)
+
+    return FLOATS(x, biased), emit
+
+
+@intrinsic
+def mantissa_exponent(typing_context, x):
+    """x > 0 as (m, e) with x = m * 2**e and m in [1, 2)."""
+
+    def emit(context, builder, signature, values):
+        pattern = builder.bitcast(values[0], _INTS)
+        mantissa = builder.or_(builder.and_(pattern, _constant(0x7FFFFF)), _constant(0x3F800000))
+        exponent = builder.sub(builder.lshr(pattern, _constant(23)), _constant(127))
+        pair = builder.bitcast(mantissa, _FLOATS), builder.sitofp(exponent, _FLOATS)
+        return context.make_tuple(builder, signature.return_type, pair)
+
+    return types.UniTuple(FLOATS, 2)(x), emit
+
+
+# ---------------------------------------------------------------- sums over lanes, always in the same order
+@intrinsic
+def lane_sum(typing_context, x):
+    """The sum of the eight lanes."""
+
+    def emit(context, builder, signature, values):
+        vector, width = values[0], LANES
+        while width > 1:
+            width //= 2
+            low, high = (_pick(builder, vector, vector, list(range(start, start + width))) for start in (0, width))
+            vector = builder.fadd(low, high)
+        return builder.extract_element(vector, _I32(0))
+
+    return types.float32(x), emit
+
+
+@intrinsic
+def lane_sums(typing_context, a, b, c, d, e, f, g, h):
+    """Eight sums of eight lanes at once, as one vector: three rounds of pairwise additions."""
+    rounds = (
+        ([0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
+        ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
+        ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
+    )
+
+    def emit(context, builder, signature, values):
+        vectors = list(values)
+        for left, right in rounds:
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [builder.fadd(_pick(builder, x, y, left), _pick(builder, x, y, right)) for x, y in pairs]
+        return vectors[0]
+
+    return FLOATS(*[FLOATS] * LANES), emit

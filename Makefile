@@ -1,0 +1,40 @@
+# Everything one types by hand, as one word each. Python 3.11 or 3.12; no compiler, no system packages.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: setup demo test test-slow check bench clean
+
+$(BIN)/dd3g: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[demo]'
+	@touch $@
+
+$(VENV)/dev: $(BIN)/dd3g
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/dev ## everything that developing needs
+
+demo: $(BIN)/dd3g ## one photograph to a splat: out/coffee.ply, .mp4, .png
+	$(BIN)/python examples/demo.py --out demo
+
+test: $(VENV)/dev ## all tests under 8 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/dev ## what takes longer: overfitting, long runs
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/dev ## format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright
+
+bench: $(VENV)/dev ## speed and memory, as tables
+	$(BIN)/python benchmarks/rasterizer.py
+	$(BIN)/python benchmarks/generate.py
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -1,0 +1,173 @@
+"""The work behind `dd3g generate`: one model load, many pictures, a bad one doesn't stop the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dd3g.core.errors import DD3GError, InputError, OutputError
+from dd3g.core.files import make_folder, sweep_partial, write_atomically, write_json
+from dd3g.formats import Orientation
+from dd3g.photos import SUFFIXES as PICTURE_SUFFIXES
+from dd3g.photos import Background, prepare
+from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
+from dd3g.student.inference import GAUSSIANS
+
+FORMATS = ("ply", "mp4", "png")
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """What a user asks of `dd3g generate`."""
+
+    images: tuple[str, ...]
+    out: str
+    seed: int = 0
+    samples: int = 1
+    formats: tuple[str, ...] = FORMATS
+    background: Background = "auto"
+    model: str = "bundled"
+    elevation_deg: float | None = None
+    gaussians: int | None = None
+    orientation: Orientation = "supersplat"
+    skip_existing: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+def generate_all(options: GenerateOptions) -> int:
+    """Generates from every picture.
+
+    Returns:
+        Exit status: 0, or 2 if a picture failed.
+
+    Raises:
+        InputError: An option that makes no sense, or no pictures.
+        OutputError: The folder can't be written.
+        CheckpointError: The model can't be used.
+    """
+    _check(options)
+    pictures = named_pictures(options.images)
+    out = make_folder(options.out)
+    sweep_partial(out)
+    model = ImageTo3D.from_pretrained(options.model)
+    failed = 0
+    for place, (name, picture) in enumerate(pictures.items(), 1):
+        try:
+            _generate_one(model, picture, name, out, options, f"[{place}/{len(pictures)}] ")
+        except OutputError:
+            raise  # the next picture would meet the same full or closed folder
+        except DD3GError as error:
+            failed += 1
+            print(f"dd3g generate: {error}", file=sys.stderr)
+    if failed and len(pictures) > 1:
+        print(f"dd3g generate: {failed} of {len(pictures)} pictures failed", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def named_pictures(images: tuple[str, ...]) -> dict[str, Path]:
+    """Pictures by output name: the file's stem; where two share one, the later get a number. Folders are searched to any depth.
+
+    Raises:
+        InputError: A folder without pictures.
+    """
+    files: list[Path] = []
+    for image in map(Path, images):
+        if image.is_dir():
+            found = sorted(path for path in image.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+            if not found:
+                raise InputError(f"{image}: holds no pictures (expected {', '.join(PICTURE_SUFFIXES)})")
+            files += found
+        else:
+            files.append(image)
+    named: dict[str, Path] = {}
+    for file in files:
+        name, number = file.stem, 2
+        while name in named:
+            name, number = f"{file.stem}-{number}", number + 1
+        named[name] = file
+    return named
+
+
+def _check(options: GenerateOptions) -> None:
+    unknown = [name for name in options.formats if name not in FORMATS]
+    if unknown or not options.formats:
+        raise InputError(f"--format {','.join(options.formats)}: expected some of {', '.join(FORMATS)}, separated by commas")
+    if options.samples < 1:
+        raise InputError(f"--samples: found {options.samples}, expected 1 or more")
+    if options.seed < 0:
+        raise InputError(f"--seed: found {options.seed}, expected 0 or more")
+    if options.elevation_deg is not None and not -60 <= options.elevation_deg <= 80:
+        raise InputError(f"--elevation: found {options.elevation_deg}, expected -60 to 80 degrees")
+
+
+def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options: GenerateOptions, label: str) -> None:
+    seeds = range(options.seed, options.seed + options.samples)
+    names = {seed: name if options.samples == 1 else f"{name}-seed{seed}" for seed in seeds}
+    waiting = [seed for seed in seeds if not (options.skip_existing and (out / f"{names[seed]}.json").exists())]
+    if not waiting:
+        _say(options, f"{label}{name}: there already, skipped")
+        return
+    started = time.perf_counter()
+    prepared = prepare(picture, background=options.background, size=PICTURE_SIZE)
+    prepare_ms = round((time.perf_counter() - started) * 1e3, 1)
+    prepared.save(out / f"{name}.prepared.png")
+    for finding in prepared.findings:
+        _say(options, f"{label}{name}: {finding.severity}: {finding.message}")
+    for seed in waiting:
+        made = model.from_prepared(
+            prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians or GAUSSIANS
+        )
+        stages = {"prepare": prepare_ms, **made.milliseconds}
+        files = {"prepared": f"{name}.prepared.png"}
+        for kind in options.formats:
+            started = time.perf_counter()
+            files[kind] = f"{names[seed]}.{kind}"
+            made.save(out / files[kind], orientation=options.orientation)
+            stages[kind] = round((time.perf_counter() - started) * 1e3, 1)
+        sidecar = sidecar_of(made, picture, options, files, stages)
+        write_json(out / f"{names[seed]}.json", sidecar)
+        if options.as_json:
+            print(json.dumps(sidecar), flush=True)
+        else:
+            _say(options, f"{label}{names[seed]}: {len(made.gaussians)} splats in {sum(stages.values()) / 1e3:.1f} s -> {out / files[options.formats[0]]}")
+
+
+def sidecar_of(
+    made: Generated, picture: Path, options: GenerateOptions, files: dict[str, str], stages: dict[str, float]
+) -> dict[str, Any]:
+    """What NAME.json says: everything needed to make the result again, and how to look at it."""
+    from dd3g import __version__
+
+    low, high = made.gaussians.means.min(0).values, made.gaussians.means.max(0).values
+    return {
+        "picture": picture.name,
+        "seed": made.seed,
+        "model": {"name": made.model.name, "digest": made.model.digest},
+        "dd3g": __version__,
+        "orientation": options.orientation,
+        "splats": len(made.gaussians),
+        "sh_degree": 0,
+        "colour_space": "sRGB",
+        "bounding_box": {"min": [round(x, 5) for x in low.tolist()], "max": [round(x, 5) for x in high.tolist()], "frame": "object, +Y up, front +Z"},
+        "suggested_camera": {"position": [0.0, 0.39, 1.45], "target": [0.0, 0.0, 0.0], "up": [0.0, 1.0, 0.0], "fov_y_deg": 49.1, "frame": "object"},
+        "elevation_deg": round(made.elevation_deg, 2),
+        "elevation_given": options.elevation_deg is not None,
+        "prepared": {"method": made.prepared.method, "digest": made.prepared.digest, "findings": [vars_of(f) for f in made.prepared.findings]},
+        "milliseconds": stages,
+        "files": files,
+    }
+
+
+def vars_of(finding: Any) -> dict[str, str]:
+    """A finding as JSON."""
+    return {"code": finding.code, "severity": finding.severity, "message": finding.message}
+
+
+def _say(options: GenerateOptions, line: str) -> None:
+    if not options.quiet and not options.as_json:
+        print(line, flush=True)

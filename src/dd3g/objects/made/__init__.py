@@ -1,0 +1,1 @@
+"""Objects of our own, made from a seed: toys, crockery, packages, furniture, fruit, tools."""

@@ -1,0 +1,131 @@
+"""The checks at the door of :func:`dd3g.render.rasterize`: inside, every backend trusts its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from dd3g.core.cameras import Cameras
+from dd3g.core.errors import InputError
+from dd3g.core.gaussians import Gaussians
+from dd3g.render.constants import QUAT_LENGTH_MIN
+
+_FIELDS = {"means": 3, "quats_wxyz": 4, "scales": 3, "opacities": None, "rgb": 3}  # name -> length of the last axis
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def prepare_scenes(
+    gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "*shape"]
+) -> tuple[Gaussians, Cameras, Float[Tensor, "s v 3"]]:
+    """Checks the arguments of the door and gives all of them a scene axis and one dtype.
+
+    Half precision, which networks under autocast give, becomes float32: pixels are sums of many small terms.
+
+    Raises:
+        InputError: A shape, dtype, device or value that can't be rendered; the message names the argument and the first bad index.
+    """
+    if gaussians.sh_rest is not None:
+        raise InputError("gaussians.sh_rest: the rasterizer takes colours that are the same from every side; set sh_rest to None")
+    _check_shapes(gaussians)
+    dtype = _working_dtype(gaussians)
+    scenes = gaussians.map(lambda t: (t if gaussians.means.ndim == 3 else t[None]).to(dtype))
+    posed = _scene_cameras(cameras, batched=gaussians.means.ndim == 3, scenes=scenes.means.shape[0], dtype=dtype)
+    colour = _scene_background(background, (*posed.intrinsics.shape[:2], 3), dtype=dtype)
+    tensors = {f"gaussians.{name}": getattr(scenes, name) for name in _FIELDS}
+    tensors |= {"cameras.camera_from_world": posed.camera_from_world, "cameras.intrinsics": posed.intrinsics, "background": colour}
+    _check_devices(tensors)
+    _check_values(tensors)
+    return scenes, posed, colour
+
+
+def _check_shapes(gaussians: Gaussians) -> None:
+    means = gaussians.means
+    if means.ndim not in (2, 3):
+        raise InputError(f"gaussians.means: shape {_shape(means)}, expected (n, 3) or (scenes, n, 3); flatten further batch axes")
+    for name, length in _FIELDS.items():
+        tensor = getattr(gaussians, name)
+        expected = means.shape[:-1] if length is None else (*means.shape[:-1], length)
+        if tuple(tensor.shape) != tuple(expected):
+            raise InputError(f"gaussians.{name}: shape {_shape(tensor)}, expected {tuple(expected)} to go with means {_shape(means)}")
+
+
+def _working_dtype(gaussians: Gaussians) -> torch.dtype:
+    found = {name: getattr(gaussians, name).dtype for name in _FIELDS}
+    for name, dtype in found.items():
+        if not dtype.is_floating_point:
+            raise InputError(f"gaussians.{name}: dtype {dtype}, expected a float type; convert it with .float()")
+    working = {torch.float32 if dtype in _HALF else dtype for dtype in found.values()}
+    if len(working) > 1:
+        listing = ", ".join(f"{name} {str(dtype).removeprefix('torch.')}" for name, dtype in found.items())
+        raise InputError(f"gaussians: fields of different precision ({listing}); convert them to one")
+    return working.pop()
+
+
+def _scene_cameras(cameras: Cameras, *, batched: bool, scenes: int, dtype: torch.dtype) -> Cameras:
+    pose, lens = cameras.camera_from_world, cameras.intrinsics
+    if cameras.height < 1 or cameras.width < 1:
+        raise InputError(f"cameras: a picture of {cameras.height} x {cameras.width} pixels has none; height and width must be 1 or more")
+    if pose.shape[-2:] != (4, 4) or lens.shape[-2:] != (3, 3) or pose.shape[:-2] != lens.shape[:-2]:
+        raise InputError(f"cameras: camera_from_world {_shape(pose)} and intrinsics {_shape(lens)}, expected (v, 4, 4) and (v, 3, 3)")
+    if pose.ndim not in ((3, 4) if batched else (3,)):
+        wanted = "(v, 4, 4) or (scenes, v, 4, 4)" if batched else "(v, 4, 4), since the Gaussians have no scene axis"
+        raise InputError(f"cameras.camera_from_world: shape {_shape(pose)}, expected {wanted}")
+    if pose.ndim == 4 and pose.shape[0] != scenes:
+        raise InputError(f"cameras: {pose.shape[0]} scenes, expected {scenes} as the Gaussians have, or cameras (v, ...) for all of them")
+    pose, lens = (t.detach().to(dtype).expand(scenes, *t.shape[-3:]) for t in (pose, lens))
+    return replace(cameras, camera_from_world=pose, intrinsics=lens)
+
+
+def _scene_background(
+    background: Float[Tensor, "*shape"], shape: tuple[int, int, int], *, dtype: torch.dtype
+) -> Float[Tensor, "s v 3"]:
+    try:
+        return background.to(dtype).broadcast_to(shape)
+    except RuntimeError:
+        raise InputError(
+            f"background: shape {_shape(background)}, expected (3,), (views, 3) or (scenes, views, 3) for {shape[0]} scenes of {shape[1]} views"
+        ) from None
+
+
+def _check_devices(tensors: dict[str, Tensor]) -> None:
+    device = tensors["gaussians.means"].device
+    for name, tensor in tensors.items():
+        if tensor.device != device:
+            raise InputError(f"{name}: is on {tensor.device}, expected {device} like gaussians.means; move it with .to('{device}')")
+
+
+def _check_values(tensors: dict[str, Tensor]) -> None:
+    """One pass over the memory and one wait for the device: a sum is finite only if all its terms are."""
+    values = {name: tensor.detach() for name, tensor in tensors.items() if tensor.numel()}
+    if not values:
+        return
+    lengths2 = tensors["gaussians.quats_wxyz"].detach().square().sum(-1)
+    opacities, scales = tensors["gaussians.opacities"].detach(), tensors["gaussians.scales"].detach()
+    lens = tensors["cameras.intrinsics"]
+    focal = torch.stack([lens[..., 0, 0], lens[..., 1, 1]])
+    finite = torch.stack([value.sum() for value in values.values()]).isfinite().all()
+    positive = [(t >= 0).all() if not t.numel() else t.amin() >= 0 for t in (scales, opacities, 1 - opacities)]
+    whole = torch.stack([finite, *positive, (lengths2 >= QUAT_LENGTH_MIN**2).all(), (focal > 0).all()])
+    if bool(whole.all()):
+        return
+    for name, value in values.items():
+        _refuse(name, value, ~value.isfinite(), "a finite number")
+    _refuse("gaussians.scales", scales, scales < 0, "a standard deviation of 0 or more (exp(log_scales))")
+    _refuse("gaussians.opacities", opacities, (opacities < 0) | (opacities > 1), "0 to 1 (sigmoid(opacity_logits))")
+    _refuse("gaussians.quats_wxyz", lengths2, lengths2 < QUAT_LENGTH_MIN**2, "a quaternion that is not zero")
+    _refuse("cameras.intrinsics", focal, focal <= 0, "positive focal lengths")
+
+
+def _refuse(name: str, values: Tensor, bad: Shaped[Tensor, "*shape"], expected: str) -> None:
+    if bool(bad.any()):
+        index = bad.nonzero()[0].tolist()
+        count = int(bad.sum())
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        raise InputError(f"{name}{index}: found {values[tuple(index)].item():.6g}{more}, expected {expected}")
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)

@@ -1,0 +1,81 @@
+"""One picture through the student, the same bytes wherever and with whatever else it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dd3g.core import Gaussians, NoiseKey, canonical_rig, draw_noise
+from dd3g.core.errors import InputError
+from dd3g.student.config import AnchoredDecodingConfig
+from dd3g.student.pepd import PEPD
+
+GAUSSIANS = 16_384  # splats of one object, before those that no pixel can show are dropped
+_INVISIBLE = 1 / 255  # below this opacity every renderer skips a splat
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What the student made of one picture."""
+
+    gaussians: Gaussians  # one scene
+    elevation_deg: float  # of the input camera: given, or predicted
+
+
+@torch.inference_mode()
+def infer(
+    student: PEPD,
+    rgba: Float[Tensor, "4 h w"],
+    key: NoiseKey,
+    *,
+    elevation_deg: float | None = None,
+    gaussians: int = GAUSSIANS,
+) -> Inferred:
+    """Makes one object.
+
+    Args:
+        student: In evaluation mode.
+        rgba: The prepared picture: straight sRGB and alpha.
+        key: Of the noise N.
+        elevation_deg: Of the camera that took the picture; predicted if None.
+        gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have a number of their own.
+
+    Raises:
+        InputError: Fewer Gaussians than tokens.
+    """
+    device = next(student.parameters()).device
+    noise = draw_noise(key, student.config.noise_shape)[None].to(device)
+    given = None if elevation_deg is None else torch.tensor([float(elevation_deg)], device=device)
+    with _one_thread():
+        decoded = student.decode(
+            noise, canonical_rig().conditions()[None].to(device), rgba[None].to(device), given, _per_token(student, gaussians)
+        )
+    splats = decoded.gaussians.map(lambda t: t[0].cpu())
+    visible = splats.opacities >= _INVISIBLE
+    return Inferred(splats.map(lambda t: t[visible]), float(decoded.elevation_deg[0]))
+
+
+def _per_token(student: PEPD, gaussians: int) -> int | None:
+    config = student.config
+    if not (isinstance(config.decoding, AnchoredDecodingConfig) and config.decoding.seeded):
+        return None
+    tokens = config.extraction.token_count
+    if gaussians < tokens:
+        raise InputError(f"gaussians: found {gaussians}, expected at least {tokens}, one a token")
+    return round(gaussians / tokens)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrix products split their sums by the number of threads; one thread makes the bytes the same everywhere, and costs little here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
