@@ -17,8 +17,9 @@ $(VENV)/dev: $(BIN)/dd3g
 
 setup: $(VENV)/dev ## everything that developing needs
 
-demo: $(BIN)/dd3g ## one photograph to a splat: out/coffee.ply, .mp4, .png
-	$(BIN)/python examples/demo.py --out demo
+demo: $(BIN)/dd3g ## a photograph of a coffee cup to a splat: demo/coffee.ply, .mp4, .png
+	$(BIN)/dd3g generate "$$($(BIN)/python -c 'import pathlib, skimage; print(pathlib.Path(skimage.__file__).parent / "data" / "coffee.png")')" --out demo
+	@echo "look at demo/coffee.png and demo/coffee.mp4; drop demo/coffee.ply into a splat viewer"
 
 test: $(VENV)/dev ## all tests under 8 minutes on 2 cores
 	$(BIN)/python -m pytest

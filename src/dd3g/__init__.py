@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from dd3g.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from dd3g.pipeline import Generated, ImageTo3D
 
-__version__ = "0.1.0"
 __all__ = ["Generated", "ImageTo3D", "__version__"]
 
 

@@ -28,21 +28,22 @@ def disc(radius=0.5, size=64):
 
 def test_rays_agree_with_the_rigs_camera():
     """The student's own input camera is core's orbit camera; two definitions of one thing must not drift apart."""
-    elevation = torch.tensor([-20.0, 0.0, 35.0])
+    elevation, distance = torch.tensor([-20.0, 0.0, 35.0]), torch.tensor([1.5, 2.0, 5.0])
     generator = torch.Generator().manual_seed(0)
     xy, towards = torch.rand(3, 50, 2, generator=generator) * 2 - 1, torch.rand(3, 50, generator=generator) - 0.5
-    points = points_on_rays(xy, towards, elevation)
-    cameras = orbit([0.0] * 3, elevation, size=2)
+    points = points_on_rays(xy, towards, elevation, distance)
+    fov = torch.rad2deg(torch.atan(HALF_FRAME / distance)) * 2
+    cameras = orbit([0.0] * 3, elevation, size=2, radius=distance, fov_y_deg=fov)
     seen = torch.einsum("bij,bnj->bni", cameras.camera_from_world[:, :3, :3], points) + cameras.camera_from_world[:, None, :3, 3]
     pixel = torch.einsum("bij,bnj->bni", cameras.intrinsics, seen)
     assert torch.allclose(pixel[..., :2] / pixel[..., 2:] - 1, xy, atol=1e-4)
-    assert torch.allclose(1.5 - seen[..., 2], towards, atol=1e-5)
+    assert torch.allclose(distance[:, None] - seen[..., 2], towards, atol=1e-5)
 
 
 def test_projecting_inverts_placing():
-    elevation = torch.tensor([12.0])
+    elevation, distance = torch.tensor([12.0]), torch.tensor([2.5])
     xy, towards = torch.tensor([[[0.3, -0.6], [0.0, 0.9]]]), torch.tensor([[0.4, -0.5]])
-    found_xy, found_towards = project(points_on_rays(xy, towards, elevation), elevation)
+    found_xy, found_towards = project(points_on_rays(xy, towards, elevation, distance), elevation, distance)
     assert torch.allclose(found_xy, xy, atol=1e-5)
     assert torch.allclose(found_towards, towards, atol=1e-5)
 

@@ -154,12 +154,14 @@ def test_the_budget_of_a_seeded_decoder_may_be_changed():
         assert len(decoded.gaussians) == per_token * student.config.extraction.token_count
 
 
-def test_elevation_is_predicted_where_it_is_not_given(tiny_student):
+def test_the_input_camera_is_predicted_where_it_is_not_given(tiny_student):
     noise, cameras, image, elevation = inputs(tiny_student.config)
     decoded = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image)
-    assert torch.equal(decoded.elevation_deg, decoded.predicted_elevation_deg)
+    assert torch.equal(decoded.camera.elevation_deg, decoded.predicted.elevation_deg)
+    assert (decoded.predicted.distance > 0).all()
     given = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image, elevation)
-    assert torch.equal(given.elevation_deg, elevation)
+    assert torch.equal(given.camera.elevation_deg, elevation)
+    assert torch.equal(given.camera.distance, given.predicted.distance)
 
 
 @pytest.mark.parametrize("name", PRESETS)

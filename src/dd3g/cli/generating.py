@@ -141,14 +141,14 @@ def sidecar_of(
     made: Generated, picture: Path, options: GenerateOptions, files: dict[str, str], stages: dict[str, float]
 ) -> dict[str, Any]:
     """What NAME.json says: everything needed to make the result again, and how to look at it."""
-    from dd3g import __version__
+    from dd3g.version import VERSION
 
     low, high = made.gaussians.means.min(0).values, made.gaussians.means.max(0).values
     return {
         "picture": picture.name,
         "seed": made.seed,
         "model": {"name": made.model.name, "digest": made.model.digest},
-        "dd3g": __version__,
+        "dd3g": VERSION,
         "orientation": options.orientation,
         "splats": len(made.gaussians),
         "sh_degree": 0,

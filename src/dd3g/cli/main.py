@@ -61,9 +61,9 @@ def _front() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands below")
-    from dd3g import __version__
+    from dd3g.version import VERSION
 
-    parser.add_argument("--version", action="version", version=f"dd3g {__version__}")
+    parser.add_argument("--version", action="version", version=f"dd3g {VERSION}")
     return parser
 
 

@@ -13,7 +13,7 @@ class Protocol:
     """A way to score image-to-3D models on meshes.
 
     Objects are normalised as docs/conventions.md says and rendered by rays. The input is one of the views, used as it is (in frame already),
-    with its elevation told to the model. Metrics compare renders with truth over the background, view by view; means run over the views
+    with its camera told to the model. Metrics compare renders with truth over the background, view by view; means run over the views
     that are not the input, then over objects.
     """
 

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core import NoiseKey
+from dd3g.core.cameras import RIG_RADIUS
 from dd3g.core.errors import InputError
 from dd3g.core.files import make_folder, write_atomically, write_json
 from dd3g.core.noise import digest
@@ -112,7 +113,7 @@ def _score_object(
     over = torch.tensor(protocol.background)
     rgba = torch.cat([views.rgb[protocol.input_view], views.alpha[protocol.input_view]])
     key = NoiseKey(digest((rgba * 255).round().to(torch.uint8).numpy().tobytes()), protocol.seed)
-    made = infer(student.network, rgba, key, elevation_deg=protocol.elevation_deg)
+    made = infer(student.network, rgba, key, elevation_deg=protocol.elevation_deg, distance=RIG_RADIUS)
     truth, ours = views.over(over), rasterize(made.gaussians, views.cameras, over).rgb
     row = {"name": name, **score_views(ours, truth, metrics, protocol), "gaussians": len(made.gaussians)}
     row["baselines"] = {kind: score_views(guess, truth, metrics, protocol) for kind, guess in baselines(truth, mean, protocol).items()}
@@ -130,7 +131,7 @@ def _results(
     protocol: Protocol,
     seconds: float,
 ) -> dict[str, Any]:
-    from dd3g import __version__
+    from dd3g.version import VERSION
 
     names = [*metrics.functions, *(f"{name}_input" for name in metrics.functions)]
     missing: dict[str, None] = dict.fromkeys(metrics.why)
@@ -153,6 +154,6 @@ def _results(
         "failures": failures,
         "model": {"name": student.name, "digest": student.digest},
         "protocol_fields": protocol.about(),
-        "dd3g": __version__,
+        "dd3g": VERSION,
         "seconds": round(seconds, 1),
     }

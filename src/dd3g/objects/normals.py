@@ -6,7 +6,7 @@ import math
 import typing
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int
+from jaxtyping import Float32, Int
 from numba import njit
 
 CREASE_DEG = 40.0  # above the facets of a cylinder with ten sides (36 degrees), below a bevel (45)

@@ -14,6 +14,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from dd3g.core import canonical_rig
+from dd3g.core.cameras import RIG_RADIUS
 from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
@@ -40,7 +41,7 @@ class StudentLossConfig:
     explicit: ExplicitWeights = field(default_factory=ExplicitWeights)
     perceptual: PerceptualName = "lpips-squeeze"
     depth: float = 0.2  # surfaces of the mesh where the seeds' rays meet it; for seeded decoders on data with depth
-    elevation: float = 0.01
+    camera: float = 0.01  # elevation and distance of the input camera
 
 
 def student_recipe(
@@ -97,16 +98,17 @@ def student_losses(
     student: PEPD, batch: StudentBatch, config: StudentLossConfig, perceptual: Callable[[Tensor, Tensor], Tensor] | None
 ) -> dict[str, Tensor]:
     """Explicit supervision (E11), and what the meshes of this data set teach beside it."""
-    decoded = student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg)
+    decoded = student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance)
     placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
     render = rasterize(placed, batch.cameras, batch.background)
     truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
     terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
     if config.depth > 0 and decoded.seeds is not None:
         terms["depth"] = config.depth * depth_loss(decoded, batch.towards)
-    if config.elevation > 0:
-        off = (decoded.predicted_elevation_deg - batch.elevation_deg) / 10
-        terms["elevation"] = config.elevation * F.huber_loss(off, torch.zeros_like(off))
+    if config.camera > 0:
+        tilt = (decoded.predicted.elevation_deg - batch.elevation_deg) / 10
+        lens = 3 * (decoded.predicted.distance / batch.distance).log()
+        terms["camera"] = config.camera * (F.huber_loss(tilt, torch.zeros_like(tilt)) + F.huber_loss(lens, torch.zeros_like(lens)))
     return terms
 
 
@@ -135,7 +137,7 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
         count = len(chosen)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
-        gaussians = student(noise, canonical_rig().to(device), image, torch.zeros(count, device=device))
+        gaussians = student(noise, canonical_rig().to(device), image, torch.zeros(count, device=device), torch.full((count,), RIG_RADIUS, device=device))
         white = torch.ones(3, device=device)
         cameras = _cameras_of(dev, chosen[0], views).to(device)
         ours.append(rasterize(gaussians, cameras, white).rgb.cpu())

@@ -46,7 +46,8 @@ class StudentBatch:
     noise: Float[Tensor, "b n c l l"]
     conditions: Float[Tensor, "b n 16"]
     image: Float[Tensor, "b 4 p p"]
-    elevation_deg: Float[Tensor, " b"]
+    elevation_deg: Float[Tensor, " b"]  # of the input camera
+    distance: Float[Tensor, " b"]
     towards: Float[Tensor, "b 2 p p"]  # true first and last surface towards the input camera, student's frame; NaN where none
     target_rgb: Float[Tensor, "b v 3 h w"]
     target_alpha: Float[Tensor, "b v 1 h w"]
@@ -129,6 +130,7 @@ class StudentBatches:
             "image": image,
             "towards": towards,
             "elevation_deg": torch.tensor(source.elevation_deg),
+            "distance": framed.scale * source.radius,
             "target": target,
             "camera_from_world": world,
             "intrinsics": cameras.intrinsics,

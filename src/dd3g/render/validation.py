@@ -102,13 +102,15 @@ def _check_values(tensors: dict[str, Tensor]) -> None:
     values = {name: tensor.detach() for name, tensor in tensors.items() if tensor.numel()}
     if not values:
         return
-    lengths2 = tensors["gaussians.quats_wxyz"].detach().square().sum(-1)
-    opacities, scales = tensors["gaussians.opacities"].detach(), tensors["gaussians.scales"].detach()
-    lens = tensors["cameras.intrinsics"]
+    quats, scales = tensors["gaussians.quats_wxyz"].detach(), tensors["gaussians.scales"].detach()
+    opacities, lens = tensors["gaussians.opacities"].detach(), tensors["cameras.intrinsics"]
+    lengths2 = quats.square() @ quats.new_ones(4)
     focal = torch.stack([lens[..., 0, 0], lens[..., 1, 1]])
-    finite = torch.stack([value.sum() for value in values.values()]).isfinite().all()
-    positive = [(t >= 0).all() if not t.numel() else t.amin() >= 0 for t in (scales, opacities, 1 - opacities)]
-    whole = torch.stack([finite, *positive, (lengths2 >= QUAT_LENGTH_MIN**2).all(), (focal > 0).all()])
+    verdicts = [torch.stack([value.sum() for value in values.values()]).isfinite().all()]
+    if opacities.numel():
+        least, most = torch.aminmax(opacities)
+        verdicts += [scales.amin() >= 0, least >= 0, most <= 1, lengths2.amin() >= QUAT_LENGTH_MIN**2]
+    whole = torch.stack([*verdicts, (focal > 0).all()])
     if bool(whole.all()):
         return
     for name, value in values.items():

@@ -33,6 +33,14 @@ _PLACE_FEATURES = 5  # not the spacing: the same network serves any number of se
 
 
 @dataclass(frozen=True)
+class InputCamera:
+    """Where the input picture was taken from, as far as it matters (student/look_back.py)."""
+
+    elevation_deg: Float[Tensor, " b"]
+    distance: Float[Tensor, " b"]  # object units; the rig's is 1.5
+
+
+@dataclass(frozen=True)
 class Decoded:
     """Gaussians and what supervision may want to know of their making."""
 
@@ -40,8 +48,8 @@ class Decoded:
     xy: Float[Tensor, "b n 2"]  # where the input picture sees mu, -1..1
     towards: Float[Tensor, "b n"]  # how far mu stands towards the input camera from the plane through the origin
     seeds: Seeds | None
-    elevation_deg: Float[Tensor, " b"]  # that was used
-    predicted_elevation_deg: Float[Tensor, " b"]
+    camera: InputCamera  # that was used
+    predicted: InputCamera
 
 
 class AnchoredDecoder(nn.Module):
@@ -76,8 +84,8 @@ class AnchoredDecoder(nn.Module):
         patterns: int,
         image: Float[Tensor, "b 4 h w"],
         features: ImageFeatures,
-        elevation_deg: Float[Tensor, " b"],
-        predicted_elevation_deg: Float[Tensor, " b"],
+        camera: InputCamera,
+        predicted: InputCamera,
         gaussians_per_token: int | None = None,
     ) -> Decoded:
         """Decodes the first ``patterns`` tokens, each with the Gaussians of its patch of the matte."""
@@ -90,7 +98,7 @@ class AnchoredDecoder(nn.Module):
         for block in self.group_a:
             tokens = block(tokens)
         state = self.update_a(state, tokens[:, :patterns])
-        means, xy, towards = self._place(seeds, state, elevation_deg)
+        means, xy, towards = self._place(seeds, state, camera)
 
         rgba = sample_rgba(image, xy)
         if self.config.look_back:
@@ -100,13 +108,13 @@ class AnchoredDecoder(nn.Module):
         for block in self.group_b:
             tokens = block(tokens)
         state = self.update_b(state, tokens[:, :patterns])
-        scales, quats = self._shape(seeds, state, elevation_deg, count)
+        scales, quats = self._shape(seeds, state, camera, count)
 
         for block in self.group_c:
             tokens = block(tokens)
         state = self.update_c(state, tokens[:, :patterns])
         rgb, opacities = self._paint(state, rgba)
-        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, elevation_deg, predicted_elevation_deg)
+        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, camera, predicted)
 
     def _start(self, seeds: Seeds | None, image: Tensor, features: ImageFeatures) -> Float[Tensor, "b n state"]:
         if seeds is None:
@@ -114,19 +122,19 @@ class AnchoredDecoder(nn.Module):
         place = torch.cat([seeds.xy, torch.stack([seeds.layer, seeds.height * 4, seeds.rim], -1)], -1)
         return self.enter(torch.cat([sample(features.fine, seeds.xy), sample_rgba(image, seeds.xy), place], -1))
 
-    def _place(self, seeds: Seeds | None, state: Tensor, elevation_deg: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _place(self, seeds: Seeds | None, state: Tensor, camera: InputCamera) -> tuple[Tensor, Tensor, Tensor]:
         """Tap of mu."""
         raw = self.mu_tap(state)
         if seeds is None:
             means = torch.tanh(raw + self.mu_start)
-            return (means, *project(means, elevation_deg))
+            return (means, *project(means, camera.elevation_deg, camera.distance))
         xy = seeds.xy + self.config.sideways_range * torch.tanh(raw[..., :2])
         start = (1 - 2 * seeds.layer) * seeds.height
         limit = self.config.depth_range
         towards = limit * torch.tanh(raw[..., 2] + torch.atanh((start / limit).clamp(-0.95, 0.95)))
-        return points_on_rays(xy, towards, elevation_deg), xy, towards
+        return points_on_rays(xy, towards, camera.elevation_deg, camera.distance), xy, towards
 
-    def _shape(self, seeds: Seeds | None, state: Tensor, elevation_deg: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def _shape(self, seeds: Seeds | None, state: Tensor, camera: InputCamera, count: int) -> tuple[Tensor, Tensor]:
         """Taps of s and q."""
         play = torch.exp(_SCALE_PLAY * torch.tanh(self.s_tap(state) / _SCALE_PLAY))
         turn = quats_from_raw(self.q_tap(state))
@@ -135,8 +143,8 @@ class AnchoredDecoder(nn.Module):
         sigma = _SIGMA_PER_SPACING * seeds.spacing
         along = sigma * (_FLATNESS + (1 - _FLATNESS) * seeds.rim)
         start = torch.stack([sigma, sigma, along], -1)
-        camera = camera_quats(elevation_deg)[:, None].expand_as(turn)
-        return (start * play).clamp(SCALE_FLOOR, SCALE_CAP), F.normalize(multiply_quats(camera, turn), dim=-1)
+        axes = camera_quats(camera.elevation_deg)[:, None].expand_as(turn)
+        return (start * play).clamp(SCALE_FLOOR, SCALE_CAP), F.normalize(multiply_quats(axes, turn), dim=-1)
 
     def _paint(self, state: Tensor, rgba: Tensor) -> tuple[Tensor, Tensor]:
         """Taps of c and alpha."""

@@ -34,6 +34,7 @@ def infer(
     key: NoiseKey,
     *,
     elevation_deg: float | None = None,
+    distance: float | None = None,
     gaussians: int = GAUSSIANS,
 ) -> Inferred:
     """Makes one object.
@@ -43,6 +44,7 @@ def infer(
         rgba: The prepared picture: straight sRGB and alpha.
         key: Of the noise N.
         elevation_deg: Of the camera that took the picture; predicted if None.
+        distance: Of that camera, object units (1.5 for views of the rig); predicted if None.
         gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have a number of their own.
 
     Raises:
@@ -50,14 +52,13 @@ def infer(
     """
     device = next(student.parameters()).device
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
-    given = None if elevation_deg is None else torch.tensor([float(elevation_deg)], device=device)
+    told = [None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance)]
+    conditions = canonical_rig().conditions()[None].to(device)
     with _one_thread():
-        decoded = student.decode(
-            noise, canonical_rig().conditions()[None].to(device), rgba[None].to(device), given, _per_token(student, gaussians)
-        )
+        decoded = student.decode(noise, conditions, rgba[None].to(device), *told, _per_token(student, gaussians))
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     visible = splats.opacities >= _INVISIBLE
-    return Inferred(splats.map(lambda t: t[visible]), float(decoded.elevation_deg[0]))
+    return Inferred(splats.map(lambda t: t[visible]), decoded.camera.elevation_deg.item())
 
 
 def _per_token(student: PEPD, gaussians: int) -> int | None:

@@ -1,7 +1,8 @@
 """Between the student's frame and the input picture: the input camera, its rays, and what the picture shows at a place.
 
-The input camera is the rig's, at azimuth 0 and the picture's own elevation: photographs are framed so that it fits them
-(docs/conventions.md).
+The input camera stands at azimuth 0 and the picture's own elevation and looks at the origin, where its frame is as wide as the rig's;
+photographs are framed so that this fits them (docs/conventions.md). What is left of its lens is the distance: 1.5 is the rig's, a longer
+lens stands farther off and its rays are more nearly parallel.
 """
 
 from __future__ import annotations
@@ -13,26 +14,28 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from dd3g.core.cameras import RIG_RADIUS
 from dd3g.student.seeding import HALF_FRAME
 
-_TAN = HALF_FRAME / RIG_RADIUS
 
-
-def points_on_rays(xy: Float[Tensor, "b n 2"], towards: Float[Tensor, "b n"], elevation_deg: Float[Tensor, " b"]) -> Float[Tensor, "b n 3"]:
+def points_on_rays(
+    xy: Float[Tensor, "b n 2"], towards: Float[Tensor, "b n"], elevation_deg: Float[Tensor, " b"], distance: Float[Tensor, " b"]
+) -> Float[Tensor, "b n 3"]:
     """Object-frame points that the input camera sees at ``xy`` (-1..1), ``towards`` it from the plane through the origin."""
     right, down, forward = _axes(elevation_deg)
-    z = (RIG_RADIUS - towards)[..., None]
+    half_width = HALF_FRAME * (1 - towards / distance[:, None])[..., None]
     sideways = xy[..., :1] * right[:, None] + xy[..., 1:] * down[:, None]
-    return _TAN * z * sideways + z * forward[:, None] - RIG_RADIUS * forward[:, None]
+    return half_width * sideways - towards[..., None] * forward[:, None]
 
 
-def project(points: Float[Tensor, "b n 3"], elevation_deg: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n"]]:
+def project(
+    points: Float[Tensor, "b n 3"], elevation_deg: Float[Tensor, " b"], distance: Float[Tensor, " b"]
+) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n"]]:
     """Inverse of :func:`points_on_rays`: where the input camera sees points, and how far towards it they stand."""
     right, down, forward = _axes(elevation_deg)
-    z = (points * forward[:, None]).sum(-1) + RIG_RADIUS
+    towards = -(points * forward[:, None]).sum(-1)
     sideways = torch.stack([(points * right[:, None]).sum(-1), (points * down[:, None]).sum(-1)], -1)
-    return sideways / (_TAN * z[..., None].clamp_min(0.05)), RIG_RADIUS - z
+    half_width = HALF_FRAME * (1 - towards / distance[:, None]).clamp_min(0.05)
+    return sideways / half_width[..., None], towards
 
 
 def sample(pictures: Float[Tensor, "b c h w"], xy: Float[Tensor, "b n 2"]) -> Float[Tensor, "b n c"]:

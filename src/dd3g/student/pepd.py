@@ -13,14 +13,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dd3g.core import Cameras, Gaussians
+from dd3g.core.cameras import RIG_RADIUS
 from dd3g.encoders import ImageEncoder
-from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded
+from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded, InputCamera
 from dd3g.student.config import PEPDConfig, PlainDecodingConfig
 from dd3g.student.look_back import project
 from dd3g.student.pattern_extraction import PatternExtraction
 from dd3g.student.plain_decoding import PlainDecoder
 
-_ELEVATION_SCALE_DEG = 20.0  # spread of the elevations seen in training
+_ELEVATION_SCALE_DEG = 20.0  # spread and middle of what is seen in training
 _ELEVATION_MEAN_DEG = 10.0
 
 
@@ -29,7 +30,7 @@ class PEPD(nn.Module):
 
     student = PEPD(presets.small())
     gaussians = student(noise, cameras, image)            # noise (b, 4, 4, 16, 16), image (b, 4, 256, 256)
-    decoded = student.decode(noise, cameras.conditions(), image, elevation_deg)
+    decoded = student.decode(noise, conditions, image, elevation_deg=elevations)
     """
 
     def __init__(self, config: PEPDConfig) -> None:
@@ -41,7 +42,7 @@ class PEPD(nn.Module):
         self.pattern_type = nn.Parameter(torch.randn(1, patterns, config.width) * 0.02)
         self.image_in = nn.Sequential(nn.Linear(config.encoder.width, config.width), nn.LayerNorm(config.width))
         self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
-        self.elevation = nn.Sequential(nn.Linear(config.encoder.width, 64), nn.GELU(), nn.Linear(64, 1))
+        self.camera = nn.Sequential(nn.Linear(config.encoder.width, 64), nn.GELU(), nn.Linear(64, 2))
         if isinstance(config.decoding, PlainDecodingConfig):
             self.decoder: PlainDecoder | AnchoredDecoder = PlainDecoder(
                 config.decoding, config.width, config.heads, config.blocks, patterns
@@ -57,6 +58,7 @@ class PEPD(nn.Module):
         cameras: Cameras,
         image: Float[Tensor, "b 4 h w"],
         elevation_deg: Float[Tensor, " b"] | None = None,
+        distance: Float[Tensor, " b"] | None = None,
     ) -> Gaussians:
         """Generates.
 
@@ -65,9 +67,10 @@ class PEPD(nn.Module):
             cameras: C, the supervised views, in the frame in which the input stands at azimuth 0; shared, or one set an object.
             image: II, prepared: straight sRGB and alpha in [0, 1].
             elevation_deg: The input camera's elevation; predicted from the picture if None.
+            distance: The input camera's distance (1.5 for views of the rig); predicted from the picture if None.
         """
         conditions = cameras.conditions().expand(image.shape[0], -1, -1)
-        return self.decode(noise, conditions, image, elevation_deg).gaussians
+        return self.decode(noise, conditions, image, elevation_deg, distance).gaussians
 
     def decode(
         self,
@@ -75,6 +78,7 @@ class PEPD(nn.Module):
         conditions: Float[Tensor, "b v 16"],
         image: Float[Tensor, "b 4 h w"],
         elevation_deg: Float[Tensor, " b"] | None = None,
+        distance: Float[Tensor, " b"] | None = None,
         gaussians_per_token: int | None = None,
     ) -> Decoded:
         """As :meth:`forward`, with what supervision needs beside the Gaussians.
@@ -84,15 +88,19 @@ class PEPD(nn.Module):
             conditions: C as numbers, see :meth:`dd3g.core.Cameras.conditions`.
             image: II.
             elevation_deg: Elevation of the input camera, or None to predict it.
+            distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
         """
         features = self.encoder(image)
-        predicted = self.elevation(features.tokens.mean(1))[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG
-        used = predicted if elevation_deg is None else elevation_deg
+        raw = self.camera(features.tokens.mean(1))
+        predicted = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
+        used = InputCamera(
+            predicted.elevation_deg if elevation_deg is None else elevation_deg, predicted.distance if distance is None else distance
+        )
         patterns = self.extraction(noise, conditions, features.tokens) + self.pattern_type
         tokens = torch.cat([patterns, self.image_in(features.tokens) + self.image_type], 1)
         if isinstance(self.decoder, PlainDecoder):
             gaussians = self.decoder(tokens, patterns.shape[1])
-            xy, towards = project(gaussians.means, used)
+            xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
             return Decoded(gaussians, xy, towards, None, used, predicted)
         return self.decoder(tokens, patterns.shape[1], image, features, used, predicted, gaussians_per_token)

@@ -263,10 +263,10 @@ def _usable_cores() -> int:
 
 
 def _machine(threads: int, device: torch.device) -> dict[str, Any]:
-    from dd3g import __version__
+    from dd3g.version import VERSION
 
     return {
-        "dd3g": __version__,
+        "dd3g": VERSION,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -10,16 +10,21 @@ from numba import njit
 from dd3g.render.constants import BLUR_PX2, COMPENSATION_FLOOR
 from dd3g.render.cpu.columns import (
     COL_AXES,
+    COL_INV_LENGTH,
     COL_MEAN,
     COL_OPACITY,
+    COL_QUAT,
     COL_RGB,
+    COL_SCALE,
     COLUMNS,
     add_to_column,
+    add_to_columns3,
     column,
     column3,
     dot,
     load_chunk,
-    normalised,
+    put_column,
+    put_columns3,
     rotation,
 )
 from dd3g.render.cpu.kernel_cache import INLINE, kernel
@@ -63,17 +68,21 @@ def gather(
         scene, first = task // chunks, (task % chunks) * CHUNK
         end = min(first + CHUNK, n)
         load_chunk(columns, means[scene], quats[scene], scales[scene], opacities[scene], rgb[scene], first, end)
-        total[:] = ZERO  # columns as those of the Gaussians: dL/d mean, dL/d (R diag s), dL/d opacity, dL/d rgb
+        total[:] = ZERO  # columns as those of the Gaussians: dL/d mean, dL/d (R diag s), ...
         for image in range(scene * views, scene * views + views):
             add_slots(view_sums, first, end, tile_rows[image], slots[image], offsets[image], sums, records[image])
             for j in range(0, end - first, LANES):
                 gradient_of_eight(flat, flat_sums, flat_total, j, cameras[image], antialiased)
+        for j in range(0, end - first, LANES):
+            shape_gradient(flat, flat_total, j)
         for g in range(first, end):
             j = g - first
             for k in range(3):
                 v_means[scene, g, k], v_rgb[scene, g, k] = total[COL_MEAN + k, j], total[COL_RGB + k, j]
+                v_scales[scene, g, k] = total[COL_SCALE + k, j]
+            for k in range(4):
+                v_quats[scene, g, k] = total[COL_QUAT + k, j]
             v_opacities[scene, g] = total[COL_OPACITY, j]
-            shape_gradient(total[COL_AXES : COL_AXES + 9, j], quats[scene, g], scales[scene, g], v_quats[scene, g], v_scales[scene, g])
 
 
 @njit(**INLINE)
@@ -100,9 +109,9 @@ def gradient_of_eight(flat, flat_sums, total, j, cam, antialiased):
     # dL/dM = 2 dL/dS M; then dL/d(R diag s) = (J W)^T dL/dM and dL/d(J W) = dL/dM (R diag s)^T
     vm = (h00 * m[0] + h01 * n[0], h00 * m[1] + h01 * n[1], h00 * m[2] + h01 * n[2])
     vn = (h01 * m[0] + h11 * n[0], h01 * m[1] + h11 * n[1], h01 * m[2] + h11 * n[2])
-    for k in range(3):
-        for i in range(3):
-            add_to_column(total, COL_AXES + 3 * k + i, j, t[k] * vm[i] + u[k] * vn[i])
+    add_to_columns3(total, COL_AXES, j, t[0] * vm[0] + u[0] * vn[0], t[0] * vm[1] + u[0] * vn[1], t[0] * vm[2] + u[0] * vn[2])
+    add_to_columns3(total, COL_AXES + 3, j, t[1] * vm[0] + u[1] * vn[0], t[1] * vm[1] + u[1] * vn[1], t[1] * vm[2] + u[1] * vn[2])
+    add_to_columns3(total, COL_AXES + 6, j, t[2] * vm[0] + u[2] * vn[0], t[2] * vm[1] + u[2] * vn[1], t[2] * vm[2] + u[2] * vn[2])
     r0, r1, r2 = column3(flat, COL_AXES, j), column3(flat, COL_AXES + 3, j), column3(flat, COL_AXES + 6, j)
     vt, vu = (dot(vm, r0), dot(vm, r1), dot(vm, r2)), (dot(vn, r0), dot(vn, r1), dot(vn, r2))
     v_j00, v_j02, v_j11, v_j12 = dot(vt, cam[0:3]), dot(vt, cam[6:9]), dot(vu, cam[3:6]), dot(vu, cam[6:9])
@@ -147,19 +156,24 @@ def screen_gradient(flat, flat_sums, j, sxx, sxy, syy, sharp_det, det, antialias
 
 @njit(**INLINE)
 @no_type_check
-def shape_gradient(v_axes, quat, scale, v_quat, v_scale):
-    """From dL/d(R diag s), nine numbers row-major, to quaternion and scales."""
-    w, x, y, z, inverse_length = normalised(quat)
+def shape_gradient(flat, total, j):
+    """From dL/d(R diag s) of eight Gaussians to their quaternions and scales."""
+    w, (x, y, z) = column(flat, COL_QUAT, j), column3(flat, COL_QUAT + 1, j)
     r0, r1, r2 = rotation(w, x, y, z)
-    for k in range(3):
-        v_scale[k] = r0[k] * v_axes[k] + r1[k] * v_axes[3 + k] + r2[k] * v_axes[6 + k]
-    a00, a01, a02 = v_axes[0] * scale[0], v_axes[1] * scale[1], v_axes[2] * scale[2]  # dL/dR
-    a10, a11, a12 = v_axes[3] * scale[0], v_axes[4] * scale[1], v_axes[5] * scale[2]
-    a20, a21, a22 = v_axes[6] * scale[0], v_axes[7] * scale[1], v_axes[8] * scale[2]
-    vw = TWO * (x * (a21 - a12) + y * (a02 - a20) + z * (a10 - a01))
-    vx = TWO * (y * (a01 + a10) + z * (a02 + a20) + w * (a21 - a12) - TWO * x * (a11 + a22))
-    vy = TWO * (x * (a01 + a10) + z * (a12 + a21) + w * (a02 - a20) - TWO * y * (a00 + a22))
-    vz = TWO * (x * (a02 + a20) + y * (a12 + a21) + w * (a10 - a01) - TWO * z * (a00 + a11))
+    g0, g1, g2 = column3(total, COL_AXES, j), column3(total, COL_AXES + 3, j), column3(total, COL_AXES + 6, j)
+    v_s0 = r0[0] * g0[0] + r1[0] * g1[0] + r2[0] * g2[0]
+    v_s1 = r0[1] * g0[1] + r1[1] * g1[1] + r2[1] * g2[1]
+    v_s2 = r0[2] * g0[2] + r1[2] * g1[2] + r2[2] * g2[2]
+    put_columns3(total, COL_SCALE, j, v_s0, v_s1, v_s2)
+    s0, s1, s2 = column3(flat, COL_SCALE, j)
+    a00, a01, a02 = g0[0] * s0, g0[1] * s1, g0[2] * s2  # dL/dR
+    a10, a11, a12 = g1[0] * s0, g1[1] * s1, g1[2] * s2
+    a20, a21, a22 = g2[0] * s0, g2[1] * s1, g2[2] * s2
+    vw = (x * (a21 - a12) + y * (a02 - a20) + z * (a10 - a01)) * TWO
+    vx = (y * (a01 + a10) + z * (a02 + a20) + w * (a21 - a12) - x * (a11 + a22) * TWO) * TWO
+    vy = (x * (a01 + a10) + z * (a12 + a21) + w * (a02 - a20) - y * (a00 + a22) * TWO) * TWO
+    vz = (x * (a02 + a20) + y * (a12 + a21) + w * (a10 - a01) - z * (a00 + a11) * TWO) * TWO
     along = w * vw + x * vx + y * vy + z * vz  # the length of the quaternion is divided out
-    v_quat[0], v_quat[1] = (vw - w * along) * inverse_length, (vx - x * along) * inverse_length
-    v_quat[2], v_quat[3] = (vy - y * along) * inverse_length, (vz - z * along) * inverse_length
+    inverse = column(flat, COL_INV_LENGTH, j)
+    put_column(total, COL_QUAT, j, (vw - w * along) * inverse)
+    put_columns3(total, COL_QUAT + 1, j, (vx - x * along) * inverse, (vy - y * along) * inverse, (vz - z * along) * inverse)

@@ -1,0 +1,247 @@
+"""Creatures: animals on four legs, birds, fish, bears, robots, snowmen, dolls, caterpillars. They look to +Z."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dd3g.objects.draws import Draws
+from dd3g.objects.made import shape as shapes
+from dd3g.objects.made.labels import dial, face, screen
+from dd3g.objects.made.outlines import extruded
+from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, flat, moved, paired, picture, tiled, turned
+from dd3g.objects.made.palette import BLACK, WHITE, Colour, Palette, draw_metal, mixed, oklch, shaded
+from dd3g.objects.made.patterns import any_colour_as_palette, blotches, dots, grainy, stripes
+from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, panel, torus, upright
+from dd3g.objects.made.tubes import smooth_curve, tube
+
+
+def eyes(x: float, y: float, z: float, size: float, white: bool = True) -> Thing:
+    """Two eyes that look to +Z."""
+    if not white:
+        return paired([Piece(shapes.moved(ball(size, segments=14), x, y, z), flat(BLACK))])
+    return paired([Piece(shapes.moved(ball(size, segments=16), x, y, z), flat(WHITE)), Piece(shapes.moved(ball(size * 0.55, segments=12), x, y, z + size * 0.6), flat(BLACK))])
+
+
+def fur(draws: Draws, palette: Palette) -> tuple[Colour, Paint]:
+    """A coat: a natural or a toy colour, plain, spotted, striped or blotched."""
+    natural = oklch(draws.uniform(0.35, 0.85), draws.uniform(0.01, 0.1), draws.uniform(45, 85))
+    colour = draws.pick((natural, natural, palette.main))
+    own = any_colour_as_palette(colour, palette)
+    pattern = draws.pick((grainy, grainy, blotches, dots, stripes))
+    return colour, flat(colour) if draws.chance(0.35) else tiled(pattern(draws, own), draws.uniform(0.4, 0.8))
+
+
+def quadruped(draws: Draws, palette: Palette) -> Thing:
+    """Dog, cat, cow, horse, pig, elephant or giraffe, by its measures."""
+    colour, coat = fur(draws, palette)
+    length, thick, leg = draws.uniform(0.6, 0.95), draws.uniform(0.18, 0.28), draws.uniform(0.2, 0.6)
+    neck, head = draws.uniform(0.05, 0.5), draws.uniform(0.16, 0.24)
+    hip = leg + thick * 0.6
+    boxy = draws.chance(0.3)
+    body = box(thick * 2, thick * 1.8, length, thick * 0.5, 3) if boxy else ball(thick, thick * 0.95, length / 2 + 0.05, power=0.8)
+    thing = [Piece(shapes.moved(body, y=hip), coat)]
+    limb = shapes.moved(capsule(thick * draws.uniform(0.24, 0.36), leg + thick * 0.6, 16), thick * 0.6, 0, 0)
+    hoof = Piece(cylinder(thick * 0.38, 0.07, 0.015, 16), flat(draws.pick((colour, palette.dark, shaded(colour, 0.5)))))
+    for z in (length * 0.36, -length * 0.36):
+        thing += paired(moved([Piece(limb, coat), *moved([hoof], thick * 0.6)], z=z))
+    top = (0.0, hip + thick * 0.5 + neck, length / 2 + neck * 0.4 + 0.05)
+    throat = tube(smooth_curve([(0, hip + thick * 0.2, length * 0.36), (0, hip + thick * 0.4 + neck * 0.5, length * 0.45 + neck * 0.25), top]), [thick * 0.7, thick * 0.5, head * 0.7], 14)
+    thing.append(Piece(throat, coat))
+    skull: Thing = [Piece(box(head * 1.8, head * 1.7, head * 1.8, head * 0.4, 3) if boxy else ball(head, head * 0.95, head), coat)]
+    snout = draws.uniform(0.3, 1.2) * head
+    muzzle = shapes.moved(ball(head * 0.6, head * 0.5, snout), y=-head * 0.25, z=head * 0.8)
+    skull += [Piece(muzzle, flat(mixed(colour, WHITE, 0.35))), Piece(shapes.moved(ball(head * 0.2, head * 0.15, head * 0.15, 12), y=-head * 0.1, z=head * 0.8 + snout * 0.93), flat(BLACK))]
+    skull += eyes(head * 0.45, head * 0.3, head * 0.75, head * 0.16, draws.chance(0.6))
+    skull += paired([_ear(draws, head, colour)])
+    if draws.chance(0.25):
+        horn = tube(smooth_curve([(head * 0.5, head * 0.7, 0), (head * 0.9, head * 1.2, 0), (head * 0.8, head * 1.7, 0.05)]), [0.045, 0.03, 0.01], 10)
+        skull += paired([Piece(horn, flat((0.92, 0.88, 0.75)))])
+    if draws.chance(0.12):
+        trunk = tube(smooth_curve([(0, -head * 0.2, head * 0.9), (0, -head, head * 1.7), (0, -head * 2.2, head * 1.5)]), [head * 0.35, head * 0.25, head * 0.18], 12)
+        skull.append(Piece(trunk, coat))
+    thing += moved(skull, *top)
+    tail = tube(smooth_curve([(0, hip + thick * 0.4, -length * 0.45), (0.05, hip + draws.uniform(-0.1, 0.3), -length * 0.65), (0.02, hip + draws.uniform(-0.2, 0.5), -length * 0.75)]), [0.05, 0.035, 0.03], 10)
+    return [*thing, Piece(tail, flat(colour))]
+
+
+def _ear(draws: Draws, head: float, colour: Colour) -> Piece:
+    kind = draws.pick(("pointed", "round", "hanging", "long"))
+    paint = flat(shaded(colour, 0.75))
+    if kind == "pointed":
+        return Piece(shapes.moved(lathe([(0, 0), (head * 0.35, 0), (0, head * 0.7)], 12), head * 0.55, head * 0.65), paint)
+    if kind == "round":
+        return Piece(shapes.moved(ball(head * 0.4, head * 0.4, head * 0.15, 16), head * 0.7, head * 0.75), paint)
+    if kind == "hanging":
+        return Piece(shapes.moved(ball(head * 0.15, head * 0.6, head * 0.35, 16), head * 0.98, head * 0.05), paint)
+    return Piece(shapes.moved(shapes.turned(ball(head * 0.2, head * 0.9, head * 0.12, 16), "z", -12), head * 0.45, head * 1.5), paint)
+
+
+def bear(draws: Draws, palette: Palette) -> Thing:
+    """A sitting or standing bear, rabbit or doll, with a face, arms and legs."""
+    colour, coat = fur(draws, palette)
+    belly, head = draws.uniform(0.28, 0.38), draws.uniform(0.26, 0.34)
+    sitting = draws.chance(0.5)
+    base = belly * 0.95 if sitting else belly * 0.9 + 0.3
+    light = mixed(colour, WHITE, 0.5)
+    thing = [Piece(shapes.moved(ball(belly, belly * 1.1, belly * 0.9), y=base), coat), Piece(shapes.moved(ball(belly * 0.65, belly * 0.75, belly * 0.3), y=base - 0.02, z=belly * 0.66), flat(light))]
+    y = base + belly * 0.95 + head * 0.75
+    skull: Thing = [Piece(ball(head, head * 0.92, head * 0.9), coat), Piece(shapes.moved(ball(head * 0.42, head * 0.34, head * 0.3), y=-head * 0.2, z=head * 0.78), flat(light))]
+    skull += [Piece(shapes.moved(ball(head * 0.13, head * 0.1, head * 0.1, 12), y=-head * 0.08, z=head * 1.06), flat(BLACK)), *eyes(head * 0.36, head * 0.2, head * 0.8, head * 0.1, draws.chance(0.3))]
+    skull += paired([_ear(draws, head, colour)])
+    thing += moved(skull, y=y)
+    lift = draws.uniform(20, 140)
+    arm = shapes.turned(shapes.moved(capsule(belly * 0.3, belly * 1.3, 16), y=-belly * 0.15), "z", -lift)
+    thing += paired([Piece(shapes.moved(arm, belly * 0.7, base + belly * 0.6), coat)])
+    thigh = capsule(belly * 0.36, belly * 1.25 if sitting else 0.5, 16)
+    thigh = shapes.moved(upright(thigh, "z"), belly * 0.55, belly * 0.36, belly * 0.1) if sitting else shapes.moved(thigh, belly * 0.45)
+    thing += paired([Piece(thigh, coat)])
+    if sitting:
+        thing += paired([Piece(shapes.moved(ball(belly * 0.25, belly * 0.25, 0.03, 16), belly * 0.55, belly * 0.36, belly * 1.34), flat(light))])
+    if draws.chance(0.5):
+        thing.append(Piece(shapes.moved(torus(head * 0.55, 0.045), y=base + belly * 0.98), flat(palette.accent)))
+    return thing
+
+
+def bird(draws: Draws, palette: Palette) -> Thing:
+    """Duck, penguin, owl, parrot or chick: a body, wings at the sides, a beak in front."""
+    colour = draws.pick((palette.main, (0.96, 0.84, 0.25), (0.15, 0.16, 0.2), (0.93, 0.93, 0.9), (0.5, 0.36, 0.22)))
+    standing = draws.chance(0.6)
+    body = ball(0.32, 0.42 if standing else 0.28, 0.32 if standing else 0.45)
+    base = 0.5 if standing else 0.3
+    beak = flat(draws.pick(((0.96, 0.6, 0.1), (0.9, 0.35, 0.1), (0.3, 0.28, 0.25))))
+    coat = any_paint(draws, colour, palette, 0.4)
+    thing = [Piece(shapes.moved(body, y=base), coat)]
+    if standing and draws.chance(0.6):
+        thing.append(Piece(shapes.moved(ball(0.24, 0.34, 0.2), y=base - 0.04, z=0.15), flat(mixed(colour, WHITE, 0.75))))
+    head, up = draws.uniform(0.18, 0.25), base + (0.52 if standing else 0.36)
+    skull: Thing = [Piece(ball(head), coat), *eyes(head * 0.45, head * 0.25, head * 0.78, head * draws.uniform(0.14, 0.34), True)]
+    long = draws.uniform(0.12, 0.35)
+    skull.append(Piece(shapes.moved(upright(lathe([(0, 0), (head * 0.35, 0), (head * 0.1, long * 0.8), (0, long)], 16), "z"), y=-head * 0.15, z=head * 0.85), beak))
+    if draws.chance(0.3):
+        skull += [Piece(shapes.moved(ball(0.03, 0.09, 0.06, 10), y=head + 0.03, z=0.06 * i - 0.06), flat(palette.accent)) for i in range(3)]
+    thing += moved(skull, y=up, z=0.05 if standing else 0.3)
+    wing = shapes.turned(ball(0.07, 0.28 if standing else 0.14, 0.17 if standing else 0.3), "z", draws.uniform(5, 35))
+    thing += paired([Piece(shapes.moved(wing, 0.32, base + 0.02, -0.02), flat(draws.pick((shaded(colour, 0.7), palette.second))))])
+    tail = shapes.turned(box(0.22, 0.05, 0.3, 0.02), "x", 25)
+    thing.append(Piece(shapes.moved(tail, y=base + (-0.2 if standing else 0.1), z=-0.42), flat(shaded(colour, 0.7))))
+    if standing:
+        thing += paired([Piece(shapes.moved(cylinder(0.03, 0.18, segments=10), 0.12), beak), Piece(shapes.moved(ball(0.09, 0.03, 0.14, 12), 0.12, 0.03, 0.06), beak)])
+    return thing
+
+
+def fish(draws: Draws, palette: Palette) -> Thing:
+    """A fish, whale or shark, side to the viewer or head on."""
+    length, tall, thick = draws.uniform(0.8, 1.3), draws.uniform(0.22, 0.45), draws.uniform(0.14, 0.24)
+    body = shapes.turned(shapes.tapered(shapes.turned(ball(thick, tall, length / 2), "x", -90), 1.0), "x", 90)
+    z = body.positions[:, 2] / length + 0.5
+    narrow = 0.35 + 0.65 * np.clip(z * 1.8, 0, 1)
+    body = shapes.Shape(body.positions * np.stack([narrow, narrow, np.ones_like(narrow)], 1), body.triangles, body.chart, body.lengths)
+    thing = [Piece(body, any_paint(draws.branch("skin"), palette.main, palette, draws.uniform(0.25, 0.5)))]
+    fin = flat(draws.pick((palette.accent, palette.second)))
+    tail = extruded(np.array([[0.0, -0.03], [0.3, -tall], [0.2, 0.0], [0.3, tall], [0.0, 0.03]]), 0.03, 0.01)
+    thing.append(Piece(shapes.moved(shapes.turned(tail, "y", 90), z=-length * 0.45), fin))
+    dorsal = extruded(np.array([[-0.2, 0.0], [0.25, 0.0], [0.2, tall * 0.8], [0.05, tall * 0.7]]), 0.03, 0.01)
+    thing.append(Piece(shapes.moved(shapes.turned(dorsal, "y", 90), y=tall * 0.75, z=0.02), fin))
+    side = shapes.turned(extruded(np.array([[0.0, 0.0], [0.25, -0.2], [0.28, -0.02], [0.0, 0.1]]), 0.025, 0.008), "y", 60)
+    thing += paired([Piece(shapes.moved(side, thick * 0.85, -tall * 0.2, length * 0.12), fin)])
+    eye = tall * 0.2
+    sight = [Piece(shapes.moved(ball(eye, segments=14), thick * 0.62, tall * 0.25, length * 0.32), flat(WHITE)), Piece(shapes.moved(ball(eye * 0.6, segments=12), thick * 0.62 + eye * 0.55, tall * 0.25, length * 0.33), flat(BLACK))]
+    thing += paired(sight)
+    return turned(thing, "y", draws.pick((90, 90, -90, 0, 45)))
+
+
+def robot(draws: Draws, palette: Palette) -> Thing:
+    """A head with eyes or a screen on a body with a panel, arms, and legs or wheels."""
+    metal = draws.pick((draw_metal(draws), palette.main, palette.light))
+    paint = flat(metal)
+    width, height, depth = draws.uniform(0.45, 0.65), draws.uniform(0.45, 0.65), draws.uniform(0.3, 0.42)
+    leg = draws.uniform(0.15, 0.45)
+    base = leg + height / 2
+    round_body = draws.chance(0.35)
+    body = cylinder(width / 2, height, 0.05) if round_body else box(width, height, depth, draws.uniform(0.01, 0.08), 2)
+    thing = [Piece(shapes.moved(body, y=leg if round_body else base), paint)]
+    front = width / 2 if round_body else depth / 2
+    board = picture(dial(draws, palette)) if draws.chance(0.3) else picture(screen(draws, palette, 1.3))
+    thing.append(Piece(shapes.moved(box(width * 0.56, height * 0.46, 0.04, 0.01), y=base, z=front), flat(palette.dark)))
+    thing.append(Piece(shapes.moved(panel(width * 0.5, height * 0.4), y=base, z=front + 0.024), board))
+    size = draws.uniform(0.24, 0.4)
+    head: Thing = [Piece(box(size * 1.2, size, size, 0.03, 2) if draws.chance(0.6) else ball(size * 0.6), draws.pick((paint, flat(palette.second))))]
+    if draws.chance(0.5):
+        head += eyes(size * 0.28, size * 0.08, size * 0.5, size * 0.15)
+        head.append(Piece(shapes.moved(box(size * 0.6, 0.04, 0.04), y=-size * 0.25, z=size * 0.5), flat(palette.dark)))
+    else:
+        head.append(Piece(shapes.moved(panel(size * 0.95, size * 0.75), z=size * 0.6 + 0.01), picture(face(draws, palette.light, palette, 1.25))))
+    antenna = [Piece(cylinder(0.015, 0.16, segments=8), flat(palette.dark)), Piece(shapes.moved(ball(0.04, segments=12), y=0.18), flat(palette.accent))]
+    head += moved(antenna, y=size * 0.45) if draws.chance(0.5) else paired(moved(antenna, size * 0.4, size * 0.4))
+    neck = leg + height + 0.05
+    thing += [Piece(shapes.moved(cylinder(0.07, 0.12), y=neck - 0.07), flat(palette.dark)), *moved(head, y=neck + size / 2)]
+    arm = tube(smooth_curve([(width / 2, base + height * 0.3, 0), (width / 2 + 0.15, base + 0.05, 0), (width / 2 + 0.12, base - 0.2, draws.uniform(0, 0.25))]), 0.05, 12)
+    thing += paired([Piece(arm, flat(palette.second)), Piece(shapes.moved(ball(0.085, segments=16), width / 2, base + height * 0.32), flat(palette.accent))])
+    if draws.chance(0.6):
+        foot = [Piece(shapes.moved(box(0.13, leg, 0.13, 0.02), width * 0.27, leg / 2), flat(palette.second)), Piece(shapes.moved(box(0.2, 0.1, 0.3, 0.03, 2), width * 0.27, 0.05, 0.05), flat(palette.accent))]
+        return thing + paired(foot)
+    from dd3g.objects.made.vehicles import axles
+
+    return thing + axles(max(leg * 0.6, 0.12), 0.1, width, [0.14, -0.14], flat(palette.accent))
+
+
+def snowman(draws: Draws, palette: Palette) -> Thing:
+    """Two or three balls, a hat, a scarf, a nose, buttons; or a nest of wooden dolls' figure."""
+    if draws.chance(0.4):
+        curve = smooth_curve([(0.28, 0, 0), (0.4, 0.3, 0), (0.34, 0.62, 0), (0.24, 0.74, 0), (0.29, 0.95, 0), (0.2, 1.15, 0), (0.001, 1.2, 0)], 6)
+        body = lathe([(0, 0), *((max(float(r), 0.01), float(y)) for r, y, _ in curve[:-1]), (0, 1.2)])
+        head, apron = (
+            lathe([(float(r) + 0.006, float(y)) for r, y, _ in curve if low <= y <= high], 32, (-arc, arc)) for low, high, arc in ((0.8, 1.08, 55), (0.1, 0.6, 48))
+        )
+        from dd3g.objects.made.labels import label_front
+
+        return [Piece(body, any_paint(draws, palette.main, palette, 0.4)), Piece(head, picture(face(draws, (0.96, 0.84, 0.72), palette, 1.7))), Piece(apron, picture(label_front(draws, palette, 1.3)))]
+    thing, y = [], 0.0
+    for size in (0.4, 0.3, 0.22)[draws.integer(0, 1) :]:
+        thing.append(Piece(shapes.moved(ball(size), y=y + size * 0.9), flat((0.95, 0.96, 0.98))))
+        y += size * 1.55
+    head = y - 0.22 * 0.65
+    thing += moved(eyes(0.08, 0.06, 0.19, 0.03, False), y=head)
+    thing.append(Piece(shapes.moved(upright(lathe([(0, 0), (0.045, 0), (0, 0.25)], 12), "z"), y=head, z=0.19), flat((0.95, 0.5, 0.1))))
+    thing.append(Piece(shapes.moved(torus(0.17, 0.05), y=head - 0.17), flat(palette.accent)))
+    hat = [Piece(cylinder(0.26, 0.03, 0.01), flat(palette.dark)), Piece(cylinder(0.16, 0.24, 0.02), flat(palette.dark)), Piece(shapes.moved(cylinder(0.165, 0.06), y=0.03), flat(palette.accent))]
+    thing += moved(hat, y=head + 0.16)
+    for i in range(3):
+        thing.append(Piece(shapes.moved(ball(0.03, segments=10), y=head - 0.32 - 0.13 * i, z=0.27 + 0.035 * i), flat(BLACK)))
+    arm = tube(smooth_curve([(0.22, head - 0.35, 0), (0.45, head - 0.2, 0.05), (0.6, head - 0.1, 0.02)]), [0.025, 0.02, 0.015], 8)
+    return thing + paired([Piece(arm, flat((0.35, 0.24, 0.14)))])
+
+
+def caterpillar(draws: Draws, palette: Palette) -> Thing:
+    """Balls in a row with a face on the first; or a snail, or a turtle."""
+    kind = draws.pick(("caterpillar", "snail", "turtle"))
+    skin = any_paint(draws.branch("skin"), palette.main, palette, 0.3)
+    if kind == "turtle":
+        shell = lathe([(0, 0), (0.5, 0), (0.52, 0.06), *((0.5 * math.cos(a), 0.06 + 0.36 * math.sin(a)) for a in np.linspace(0.15, 1.4, 7).tolist()), (0, 0.42)])
+        thing = [Piece(shapes.moved(shell, y=0.14), tiled(dots(draws, palette), 0.35))]
+        thing += paired([Piece(shapes.moved(capsule(0.1, 0.28, 14), 0.3, 0, z), flat(palette.second)) for z in (0.3, -0.3)])
+        head = [Piece(ball(0.17, 0.15, 0.19), flat(palette.second)), *eyes(0.08, 0.06, 0.14, 0.035)]
+        return [*thing, *moved(head, y=0.3, z=0.62), Piece(shapes.moved(ball(0.05, 0.04, 0.14), y=0.17, z=-0.56), flat(palette.second))]
+    if kind == "snail":
+        turns = np.linspace(0, 5.5 * math.pi, 70)
+        spiral = np.stack([np.zeros_like(turns), 0.42 + 0.3 * np.exp(-0.11 * turns) * np.sin(turns), 0.3 * np.exp(-0.11 * turns) * np.cos(turns)], 1)
+        house = tube(spiral, [0.17, 0.06], 14)
+        foot = tube(smooth_curve([(0, 0.08, -0.6), (0, 0.1, 0), (0, 0.14, 0.5), (0, 0.34, 0.66)]), [0.04, 0.14, 0.12, 0.11], 12, 1.0)
+        stalk = tube(np.array([[0.05, 0.4, 0.68], [0.09, 0.6, 0.74]]), 0.018, 8)
+        thing = [Piece(house, skin), Piece(foot, flat(palette.second)), *paired([Piece(stalk, flat(palette.second)), Piece(shapes.moved(ball(0.035, segments=10), 0.09, 0.61, 0.74), flat(BLACK))])]
+        return turned(thing, "y", draws.pick((0, 90, 45)))
+    thing = []
+    count = draws.integer(4, 7)
+    for i in range(count):
+        y = 0.2 + 0.12 * abs(math.sin(i * 1.1))
+        colour = palette.all()[i % 3]
+        thing.append(Piece(shapes.moved(ball(0.2 - 0.012 * i), 0.1 * math.sin(i * 0.9), y, -0.28 * i), flat(colour)))
+        thing += paired([Piece(shapes.moved(ball(0.05, segments=10), 0.13, 0.05, -0.28 * i), flat(palette.dark))])
+    head = [Piece(ball(0.26), skin), *eyes(0.1, 0.08, 0.2, 0.06)]
+    feeler = [Piece(tube(np.array([[0.08, 0.2, 0], [0.16, 0.42, 0]]), 0.014, 8), flat(palette.dark)), Piece(shapes.moved(ball(0.04, segments=10), 0.16, 0.43), flat(palette.accent))]
+    return turned([*thing, *moved([*head, *paired(feeler)], y=0.36, z=0.26)], "y", draws.pick((0, 90, 60)))
+
+
+CREATURES = (quadruped, quadruped, quadruped, bear, bear, bird, bird, fish, robot, robot, snowman, caterpillar)
