@@ -1,8 +1,8 @@
 """A folder of views: what is to be rendered, what is there already, and doing the rest.
 
-    VIEWS/about.json      the plan: rig, seed, renderer
-    VIEWS/failures.json   objects that could not be rendered, each with its reason; absent if there are none
-    VIEWS/NAME/           one object (dd3g.core.views_folder)
+VIEWS/about.json      the plan: rig, seed, renderer
+VIEWS/failures.json   objects that could not be rendered, each with its reason; absent if there are none
+VIEWS/NAME/           one object (dd3g.core.views_folder)
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def jobs_for_files(root: Path, files: Sequence[str], rig: Rig, seed: int, out: P
     for file in files:
         name = "-".join(Path(file).with_suffix("").parts)
         if name in names:
-            raise InputError(f"{names[name]} and {file} would both be written to {out / name}; name only one of them (--list), or rename one")
+            raise InputError(
+                f"{names[name]} and {file} would both be written to {out / name}; name only one of them (--list), or rename one"
+            )
         if name.startswith("."):
             raise InputError(f"{file}: a name that begins with a dot is hidden from readers of {out}; rename it")
         names[name] = file
@@ -135,7 +137,9 @@ def _open_folder(out: Path, rig: Rig, seed: int) -> None:
         found = read_json(about)
         there = found.get("plan") if isinstance(found, dict) else None
         if there != plan:
-            raise ViewsError(f"{out}: holds views of another plan ({_differences(there, plan)}); choose another folder, or give the options that it was made with")
+            raise ViewsError(
+                f"{out}: holds views of another plan ({_differences(there, plan)}); choose another folder, or give the options that it was made with"
+            )
     elif any(out.glob("*/object.json")):
         raise ViewsError(f"{out}: holds views, but no about.json that says how they were made; choose another folder")
     sweep_partial(out)

@@ -38,7 +38,9 @@ def _tiles(views: Views, checks: bool, count: int) -> list[Float[Tensor, "3 h w"
     index = [i * len(views) // count for i in range(count)] if len(views) > count else list(range(len(views)))
     picked = views.pick(index)
     premultiplied = torch.cat([picked.rgb * picked.alpha, picked.alpha], 1)
-    small = torch.nn.functional.interpolate(premultiplied, size=(_TILE, _TILE), mode="area" if views.cameras.height >= _TILE else "bilinear")
+    small = torch.nn.functional.interpolate(
+        premultiplied, size=(_TILE, _TILE), mode="area" if views.cameras.height >= _TILE else "bilinear"
+    )
     background = _checkerboard() if checks else torch.ones(3, _TILE, _TILE)
     return list(small[:, :3] + (1 - small[:, 3:]) * background)
 

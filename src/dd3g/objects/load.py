@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from dd3g.core.errors import MeshError
-from dd3g.objects.gltf import credit_of_gltf, files_of_gltf, read_gltf
+from dd3g.objects.gltf import credit_of_gltf, read_gltf
+from dd3g.objects.gltf_document import files_of_gltf
 from dd3g.objects.mesh import Mesh, assemble
 from dd3g.objects.obj import files_of_obj, read_obj
 

@@ -80,6 +80,9 @@ def assemble(parts: Sequence[Part], where: str, crease_deg: float = CREASE_DEG) 
     parts = [part for part in parts if len(part.triangles)]
     if not parts:
         raise MeshError(f"{where}: holds no faces, expected at least one triangle; export the object as a triangle mesh")
+    parts = [part for part in parts if not _unseen(part.material)]
+    if not parts:
+        raise MeshError(f"{where}: all faces are fully transparent; give the materials an opacity above 0 and export it again")
     count = sum(len(part.triangles) for part in parts)
     if count > MOST_FACES:
         raise MeshError(f"{where}: has {count} faces, expected at most {MOST_FACES}; simplify the mesh")
@@ -98,14 +101,22 @@ def assemble(parts: Sequence[Part], where: str, crease_deg: float = CREASE_DEG) 
     return Mesh(vertices, faces, normals, corner["uvs"], corner["rgba"], face_materials, materials)
 
 
+def _unseen(material: Material) -> bool:
+    return material.alpha_mode == "blend" and material.factor_rgba[3] <= 0
+
+
 def _check(part: Part, where: str) -> None:
     low, high = int(part.triangles.min()), int(part.triangles.max())
     if low < 0 or high >= len(part.positions):
-        raise MeshError(f"{where}: a face names vertex {high if low >= 0 else low} of {len(part.positions)}; the file is damaged, export it again")
+        raise MeshError(
+            f"{where}: a face names vertex {high if low >= 0 else low} of {len(part.positions)}; the file is damaged, export it again"
+        )
     used = part.positions[np.unique(part.triangles)]
     if not np.isfinite(used).all():
         bad = int((~np.isfinite(used)).any(1).sum())
-        raise MeshError(f"{where}: {bad} of {len(used)} vertices are not finite numbers (NaN or infinite); repair the mesh and export it again")
+        raise MeshError(
+            f"{where}: {bad} of {len(used)} vertices are not finite numbers (NaN or infinite); repair the mesh and export it again"
+        )
 
 
 def _join(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:

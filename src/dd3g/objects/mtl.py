@@ -82,7 +82,9 @@ def _with_line(look: Look, word: str, words: list[str], library: Path, where: st
         return replace(look, material=replace(material, factor_rgba=(red, green, blue, alpha)))
     if word in ("d", "Tr"):
         alpha = float(words[-1]) if word == "d" else 1 - float(words[-1])
-        return replace(look, material=replace(material, factor_rgba=(red, green, blue, alpha), alpha_mode="blend" if alpha < 1 else "opaque"))
+        return replace(
+            look, material=replace(material, factor_rgba=(red, green, blue, alpha), alpha_mode="blend" if alpha < 1 else "opaque")
+        )
     if word == "map_Kd":
         line = _map_line(words)
         texels = decode_texture(read_beside(library, line.file, f"the texture of {where}"), f"{where}, {line.file}")

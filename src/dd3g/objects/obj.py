@@ -91,7 +91,9 @@ def _corner(text: str, found: _Geometry) -> Corner:
 def _part(path: Path, geometry: _Geometry, name: str, looks: dict[str, Look]) -> Part:
     if name not in looks:
         libraries = ", ".join(geometry.libraries) or "none"
-        raise MeshError(f"{path}: uses the material {name!r}, which its material files ({libraries}) don't have; put the right MTL file there")
+        raise MeshError(
+            f"{path}: uses the material {name!r}, which its material files ({libraries}) don't have; put the right MTL file there"
+        )
     look = looks[name]
     fans = [corner for face in geometry.faces[name] for i in range(2, len(face)) for corner in (face[0], face[i - 1], face[i])]
     unique, triangles = np.unique(np.array(fans, np.int64).reshape(-1, 3), axis=0, return_inverse=True)

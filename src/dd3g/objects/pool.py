@@ -119,5 +119,7 @@ def _die_with_parent() -> None:
 
 def _how(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return f"signal {signal.Signals(-exit_code).name}; out of memory?" if -exit_code == 9 else f"signal {signal.Signals(-exit_code).name}"
+        return (
+            f"signal {signal.Signals(-exit_code).name}; out of memory?" if -exit_code == 9 else f"signal {signal.Signals(-exit_code).name}"
+        )
     return f"exit status {exit_code}"

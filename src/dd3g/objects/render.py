@@ -25,9 +25,7 @@ _SHADOW_OFFSET = 5e-4
 _SRGB_STEPS = 4096
 
 
-def render_views(
-    mesh: Mesh, cameras: Cameras, light: Light | Sequence[Light], *, supersampling: int = 3, depth: bool = False
-) -> Views:
+def render_views(mesh: Mesh, cameras: Cameras, light: Light | Sequence[Light], *, supersampling: int = 3, depth: bool = False) -> Views:
     """Pictures of a mesh.
 
     Every pixel is the mean of ``supersampling`` squared rays through the centres of a regular grid of cells. The mean is taken over
@@ -167,7 +165,9 @@ class _Layer:
         return self.origins[on] + self.directions[on] * (self.hits.distance[on] + np.float32(_STEP_PAST) / length)[:, None]
 
 
-def _first_and_last(scene: RayScene, surface: Surface, origins: np.ndarray, directions: np.ndarray, lens: _Lens) -> Float32[np.ndarray, "2 n"]:
+def _first_and_last(
+    scene: RayScene, surface: Surface, origins: np.ndarray, directions: np.ndarray, lens: _Lens
+) -> Float32[np.ndarray, "2 n"]:
     """Camera z of the nearest and the farthest surface; 0 where there is none. What covers less than half counts as nothing."""
     first = _solid_distance(scene, surface, origins, directions)
     back = np.float32(lens.farthest + 0.25)

@@ -25,7 +25,9 @@ def beside(mesh: Path, name: str) -> Path:
     place = mesh.parent / name
     outside = "://" in name or ":\\" in name or "\0" in name or Path(name).is_absolute()
     if outside or not place.resolve().is_relative_to(mesh.parent.resolve()):
-        raise MeshError(f"{mesh}: names the file {name!r}, expected one in its own folder; put it there and correct the name, or convert to GLB")
+        raise MeshError(
+            f"{mesh}: names the file {name!r}, expected one in its own folder; put it there and correct the name, or convert to GLB"
+        )
     return place
 
 
@@ -57,7 +59,9 @@ def decode_texture(data: bytes, where: str) -> UInt8[np.ndarray, "height width 4
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below says it better
             with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise MeshError(f"{where}: the texture is {image.width}x{image.height}, expected at most {MOST_PIXELS} pixels; make it smaller")
+                    raise MeshError(
+                        f"{where}: the texture is {image.width}x{image.height}, expected at most {MOST_PIXELS} pixels; make it smaller"
+                    )
                 return _rgba(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MeshError(f"{where}: the texture can't be read ({error}); save it again as PNG or JPEG") from None

@@ -47,6 +47,8 @@ def _in_range(pixels: np.ndarray, what: str) -> np.ndarray:
     if pixels.dtype.kind != "f":
         raise PictureError(f"{what}: has type {pixels.dtype}, expected uint8, uint16, bool or float in [0, 1]; convert it")
     pixels = pixels.astype(np.float32)
-    if pixels.size and not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-        raise PictureError(f"{what}: holds floats from {np.nanmin(pixels):g} to {np.nanmax(pixels):g}, expected 0 to 1; scale it")
+    if not np.isfinite(pixels).all():
+        raise PictureError(f"{what}: holds values that are not finite, expected floats from 0 to 1; repair it")
+    if pixels.size and (pixels.min() < 0 or pixels.max() > 1):
+        raise PictureError(f"{what}: holds floats from {pixels.min():g} to {pixels.max():g}, expected 0 to 1; scale it")
     return pixels

@@ -34,7 +34,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    space = source.profile.xcolor_space.strip()
+    space = str(getattr(source.profile, "xcolor_space", "")).strip()
     if space != _SPACES[image.mode]:
         raise ValueError(f"it is for {space} and the picture is {image.mode}")
     transform = _transform(source, image.mode)

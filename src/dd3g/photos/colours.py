@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-_REACHES_PX = (24, 4)  # of the box that averages neighbours: first far, to have an answer everywhere, then near, to have a good one
+_REACHES_PX = (24, 4, 2)  # of the box that averages neighbours: far first, to have an answer everywhere, then near, to have a good one
 _TINY = 1e-4
 
 

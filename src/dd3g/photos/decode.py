@@ -154,7 +154,8 @@ def _reduction(height: int, width: int) -> int:
 
 def _eight_bit(image: Image.Image, profile: Any, name: str) -> tuple[np.ndarray, np.ndarray | None, list[Finding]]:
     if image.format == "JPEG" and _reduction(image.height, image.width) > 1:
-        image.draft(None, tuple(-(-n // _reduction(image.height, image.width)) for n in image.size))  # halves in the decoder
+        factor = _reduction(image.height, image.width)
+        image.draft(None, (-(-image.width // factor), -(-image.height // factor)))  # halves, quarters or eighths inside the decoder
     image = _known_mode(image, name)
     if image.mode.startswith("I;16"):
         rgb, alpha = _split(_halved_grey(np.asarray(image)))
@@ -177,7 +178,7 @@ def _known_mode(image: Image.Image, name: str) -> Image.Image:
         image.load()
         return image
     if image.mode in ("P", "PA"):
-        return image.convert("RGBA" if keyed or image.mode == "PA" or image.palette and image.palette.mode == "RGBA" else "RGB")
+        return image.convert("RGBA" if keyed or image.mode == "PA" or (image.palette and image.palette.mode == "RGBA") else "RGB")
     if image.mode in ("L", "RGB"):
         return image.convert("RGBA")
     if image.mode in ("1", "YCbCr", "HSV", "La", "RGBa", "RGBX"):
@@ -209,6 +210,6 @@ def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _decoded(rgb: np.ndarray, alpha: np.ndarray | None, height: int, width: int, name: str, findings: list[Finding]) -> Decoded:
     def tensor(x: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1), np.float32))
+        return torch.from_numpy(np.array(x.transpose(2, 0, 1), np.float32, order="C"))  # a copy: what Pillow gives can't be written to
 
     return Decoded(tensor(rgb), None if alpha is None else tensor(alpha), height, width, name, tuple(findings))

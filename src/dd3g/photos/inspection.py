@@ -35,8 +35,8 @@ def about_alpha(alpha: Float[Tensor, "1 h w"]) -> list[Finding]:
     touched = [side for side, line in lines.items() if line.float().mean() > _TOUCHES]
     share = solid.float().mean().item()
     if share > _ALMOST_ALL or len(touched) == 4:
-        message = f"the mask covers {share:.0%} of the picture and may hold its background; give a picture with alpha or another --background"
-        return [warning("almost_all", message)]
+        mend = "give a picture with alpha, or choose another background"
+        return [warning("almost_all", f"the mask covers {share:.0%} of the picture and may hold its background; {mend}")]
     if touched:
         edges = " and ".join(touched)
         return [warning("cut_off", f"the object touches the {edges} of the picture; what lies beyond is not reconstructed")]

@@ -152,7 +152,8 @@ def load_mask_network(path: str | Path) -> MaskNetwork:
     """
     file = load_model_file(path, KIND)
     try:
-        config = MaskNetworkConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()})
+        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()}
+        config = MaskNetworkConfig(**sizes)
         network = MaskNetwork(config, normed=False)
     except (TypeError, IndexError) as error:
         raise CheckpointError(f"{path}: of another architecture ({error}); use the dd3g version that wrote it") from None

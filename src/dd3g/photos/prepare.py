@@ -108,19 +108,23 @@ def _framed(
     """
     framing = framing_of(alpha)
     for _ in range(_ROUNDS):
-        if mixed:
-            # Photograph and mask are reduced apart: the mixture rgb = alpha F + (1 - alpha) B holds for the reduced ones as well.
-            photograph, inside = apply_framing(rgb, torch.ones_like(alpha), framing, size)
-            mask, _ = apply_framing(alpha.expand(3, -1, -1), torch.ones_like(alpha), framing, size)
-            framed_alpha = mask[:1] * inside
-            framed_rgb = foreground(photograph, framed_alpha)
-        else:
-            framed_rgb, framed_alpha = apply_framing(rgb, alpha, framing, size)
+        framed_rgb, framed_alpha = _cropped(rgb, alpha, framing, size, mixed=mixed)
         again = framing_of(framed_alpha)
         if float(again.side) == size:
-            break
+            return framing, framed_rgb, framed_alpha
         step = framing.side / size
-        framing = Framing(
-            framing.centre_x + (again.centre_x - size / 2) * step, framing.centre_y + (again.centre_y - size / 2) * step, again.side * step
-        )
-    return framing, framed_rgb, framed_alpha
+        x, y = (framing.centre_x + (again.centre_x - size / 2) * step, framing.centre_y + (again.centre_y - size / 2) * step)
+        framing = Framing(x, y, again.side * step)
+    return framing, *_cropped(rgb, alpha, framing, size, mixed=mixed)
+
+
+def _cropped(
+    rgb: Float[Tensor, "3 h w"], alpha: Float[Tensor, "1 h w"], framing: Framing, size: int, *, mixed: bool
+) -> tuple[Float[Tensor, "3 {size} {size}"], Float[Tensor, "1 {size} {size}"]]:
+    if not mixed:
+        return apply_framing(rgb, alpha, framing, size)
+    # Photograph and mask are reduced apart: the mixture rgb = alpha F + (1 - alpha) B holds for the reduced ones as well.
+    photograph, inside = apply_framing(rgb, torch.ones_like(alpha), framing, size)
+    mask, _ = apply_framing(alpha.expand(3, -1, -1), torch.ones_like(alpha), framing, size)
+    framed_alpha = mask[:1] * inside
+    return foreground(photograph, framed_alpha), framed_alpha

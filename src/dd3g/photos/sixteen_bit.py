@@ -28,7 +28,7 @@ def read_sixteen_bit_png(data: bytes, reduce: int) -> np.ndarray:
     import av
 
     try:
-        with av.open(io.BytesIO(data), format="png_pipe") as container:
+        with av.open(io.BytesIO(data), "r", format="png_pipe") as container:
             frame = next(container.decode(video=0))
     except (av.FFmpegError, StopIteration) as error:
         raise ValueError(str(error) or "no picture in it") from None
@@ -36,7 +36,7 @@ def read_sixteen_bit_png(data: bytes, reduce: int) -> np.ndarray:
     if channels is None:
         raise ValueError(f"pixel format {frame.format.name}")
     plane = frame.planes[0]
-    rows = np.frombuffer(plane, ">u2").reshape(frame.height, plane.line_size // 2)
+    rows = np.frombuffer(memoryview(plane), ">u2").reshape(frame.height, plane.line_size // 2)
     pixels = rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
     return _reduced(pixels, reduce)
 

@@ -51,14 +51,17 @@ class _ResidualUBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.rebnconvin(x)
-        encoded = [self.rebnconv1(residual)]
+        encoded = [self._conv("1", residual)]
         for level in range(2, self.height):
-            encoded.append(getattr(self, f"rebnconv{level}")(_pool(encoded[-1])))
-        h = getattr(self, f"rebnconv{self.height}")(encoded[-1])
+            encoded.append(self._conv(str(level), _pool(encoded[-1])))
+        h = self._conv(str(self.height), encoded[-1])
         for level in range(self.height - 1, 0, -1):
             skip = encoded[level - 1]
-            h = getattr(self, f"rebnconv{level}d")(torch.cat([_resized(h, skip), skip], 1))
+            h = self._conv(f"{level}d", torch.cat([_resized(h, skip), skip], 1))
         return h + residual
+
+    def _conv(self, which: str, x: Tensor) -> Tensor:
+        return getattr(self, f"rebnconv{which}")(x)
 
 
 class _DilatedBlock(nn.Module):

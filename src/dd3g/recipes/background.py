@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -68,7 +67,11 @@ class BackgroundRecipeConfig:
 
 
 def background_recipe(
-    config: BackgroundRecipeConfig, train: Material, dev: Material | None, provenance: Mapping[str, Any], start: Mapping[str, Tensor] | None = None
+    config: BackgroundRecipeConfig,
+    train: Material,
+    dev: Material | None,
+    provenance: Mapping[str, Any],
+    start: Mapping[str, Tensor] | None = None,
 ) -> Recipe:
     """What the engine needs to train the background network.
 
@@ -80,9 +83,10 @@ def background_recipe(
         start: Weights of an earlier run's network, batch norm included.
     """
     torch.manual_seed(config.seed)
-    network = MaskNetwork(config.network, normed=True).to(memory_format=torch.channels_last)  # a third faster on a CPU
+    network: nn.Module = MaskNetwork(config.network, normed=True)
     if start is not None:
         network.load_state_dict(dict(start))
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in torch's stubs; a third faster on a CPU
     scenes = None if dev is None else fixed_scenes(dev, config.data, count=192)
     return Recipe(
         kind="background",
@@ -99,7 +103,8 @@ def background_recipe(
 
 def make_batch(material: Material, config: BackgroundDataConfig, seed: int, step: int) -> BackgroundBatch:
     """The batch of a step: a pure function of its arguments."""
-    pairs = [_sample(material, config, np.random.Generator(np.random.Philox(key=[seed, step * config.batch + i]))) for i in range(config.batch)]
+    keys = [[seed, step * config.batch + i] for i in range(config.batch)]
+    pairs = [_sample(material, config, np.random.Generator(np.random.Philox(key=key))) for key in keys]
     return BackgroundBatch(torch.stack([rgb for rgb, _ in pairs]), torch.stack([mask for _, mask in pairs]))
 
 
@@ -206,14 +211,17 @@ def _grounded(scene: Tensor, layer: Tensor, random: np.random.Generator) -> Tens
 def _scene(material: Material, config: BackgroundDataConfig, random: np.random.Generator) -> Tensor:
     if not material.photographs or random.random() > config.photographs:
         return _drawn_scene(config.size, random)
-    for _ in range(6):
-        rgba = _cut(_pick(material.photographs, random), config.size, random, smallest=0.25)
-        if rgba[3].mean() < 0.03:
-            break
-    else:
-        rgba = torch.stack([blurred(channel[None], config.size * 0.06)[0] for channel in rgba])  # nothing stands out of such a blur
-    rgb = _jittered(rgba[:3], random)
+    rgb = _jittered(_free_place(material, config.size, random), random)
     return blurred(rgb, config.size * random.uniform(0.003, 0.03)) if random.random() < 0.4 else rgb
+
+
+def _free_place(material: Material, size: int, random: np.random.Generator) -> Tensor:
+    """A window of a photograph in which nothing salient stands, or else one so blurred that nothing stands out."""
+    for _ in range(6):
+        rgba = _cut(_pick(material.photographs, random), size, random, smallest=0.25)
+        if rgba[3].mean() < 0.03:
+            return rgba[:3]
+    return blurred(_cut(_pick(material.photographs, random), size, random, smallest=0.25)[:3], size * 0.06)
 
 
 def _drawn_scene(size: int, random: np.random.Generator) -> Tensor:

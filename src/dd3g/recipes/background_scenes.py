@@ -118,14 +118,14 @@ def _surface(random: np.random.Generator, size: int, rough: bool = False) -> Sce
     return (surface + random.uniform(0, 0.08) * octaves(random, size, 3, 0.9)).clamp(0, 1)
 
 
-def _paper_colour(random: np.random.Generator) -> Float[Tensor, "3"]:
+def _paper_colour(random: np.random.Generator) -> Float[Tensor, 3]:
     """Mostly light and grey, as backdrops are."""
     if random.random() < 0.7:
         return (random.uniform(0.55, 1.05) + torch.from_numpy(random.normal(0, 0.02, 3).astype(np.float32))).clamp(0, 1)
     return _any_colour(random)
 
 
-def _any_colour(random: np.random.Generator) -> Float[Tensor, "3"]:
+def _any_colour(random: np.random.Generator) -> Float[Tensor, 3]:
     """A colour of any lightness; saturated ones are rarer than grey ones."""
     grey, spread = random.uniform(0.03, 0.97), random.beta(1, 3)
     return (grey + spread * torch.from_numpy(random.uniform(-0.6, 0.6, 3).astype(np.float32))).clamp(0, 1)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -132,7 +133,7 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
     device = next(student.parameters()).device
     for start in range(0, len(objects), _CHUNK):
         chosen = list(objects[start : start + _CHUNK])
-        rgba = torch.from_numpy(dev.targets.rgba[chosen]).float().to(device) / 255
+        rgba = torch.from_numpy(np.array(dev.targets.rgba[chosen])).float().to(device) / 255
         image = rgba[:, 0]
         count = len(chosen)
         generator = torch.Generator().manual_seed(0)

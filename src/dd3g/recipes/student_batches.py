@@ -31,7 +31,7 @@ class StudentDataConfig:
 
     batch: int = 12
     target_views: int = 4
-    image_size: int = 128  # of the framed input
+    image_size: int = 192  # of the framed input
     render_size: int = 64  # of the targets, at most their own size
     mirror: float = 0.5  # probability of a left-right flip of everything
     recolour: float = 0.5  # probability of other colours, the same for input and targets

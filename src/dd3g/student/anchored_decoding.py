@@ -22,7 +22,8 @@ from dd3g.encoders.image_encoder import ImageFeatures, SelfAttentionBlock
 from dd3g.student.attributes import SCALE_CAP, SCALE_FLOOR, ball_points, quats_from_raw, start_scale
 from dd3g.student.config import AnchoredDecodingConfig
 from dd3g.student.look_back import camera_quats, multiply_quats, points_on_rays, project, sample, sample_rgba
-from dd3g.student.seeding import Seeds, seed_matte
+from dd3g.student.object_box import ObjectBox
+from dd3g.student.seeding import HALF_FRAME, Seeds, seed_matte
 
 _START_GATE = 2.0  # sigmoid: 0.88 of a colour is the picture's own at first
 _START_OPACITY_LOGIT = 2.2  # 0.9
@@ -38,6 +39,16 @@ class InputCamera:
 
     elevation_deg: Float[Tensor, " b"]
     distance: Float[Tensor, " b"]  # object units; the rig's is 1.5
+
+
+@dataclass(frozen=True)
+class View:
+    """The input picture in all the ways that the decoder looks at it."""
+
+    image: Float[Tensor, "b 4 h w"]  # whole
+    cropped: Float[Tensor, "b 4 s s"]  # the object's box, as the encoder read it
+    box: ObjectBox
+    features: ImageFeatures  # of the crop
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class AnchoredDecoder(nn.Module):
             self.mu_start = nn.Parameter(torch.atanh(ball_points(tokens * count)))
         self.patch = nn.Linear(state, width)
         self.update_a, self.update_b, self.update_c = (GaussianUpdate(width, state) for _ in range(3))
-        self.look = nn.Linear(fine_channels + 4 + 4, state)
+        self.look = nn.Linear(fine_channels + 4 + 3, state)
         self.tell = nn.Linear(state, width)
         self.mu_tap, self.s_tap, self.q_tap = nn.Linear(state, 3), nn.Linear(state, 3), nn.Linear(state, 4)
         self.c_tap, self.gate_tap, self.alpha_tap = nn.Linear(state, 3), nn.Linear(state, 1), nn.Linear(state, 1)
@@ -82,8 +93,7 @@ class AnchoredDecoder(nn.Module):
         self,
         tokens: Float[Tensor, "b t d"],
         patterns: int,
-        image: Float[Tensor, "b 4 h w"],
-        features: ImageFeatures,
+        view: View,
         camera: InputCamera,
         predicted: InputCamera,
         gaussians_per_token: int | None = None,
@@ -91,19 +101,19 @@ class AnchoredDecoder(nn.Module):
         """Decodes the first ``patterns`` tokens, each with the Gaussians of its patch of the matte."""
         per_token = gaussians_per_token or self.config.gaussians_per_token
         count = patterns * per_token
-        seeds = seed_matte(image[:, 3:], count, self.config.edge_layers) if self.config.seeded else None
+        seeds = seed_matte(view.cropped[:, 3:], view.box, count, self.config.edge_layers) if self.config.seeded else None
 
-        state = self._start(seeds, image, features)
+        state = self._start(seeds, view)
         tokens = _added(tokens, self.patch(state.unflatten(1, (patterns, -1)).mean(2)))
         for block in self.group_a:
             tokens = block(tokens)
         state = self.update_a(state, tokens[:, :patterns])
-        means, xy, towards = self._place(seeds, state, camera)
+        means, xy, towards = self._place(seeds, state, view.box, camera)
 
-        rgba = sample_rgba(image, xy)
+        rgba = sample_rgba(view.image, xy)
         if self.config.look_back:
-            seen = torch.cat([sample(features.fine, xy), rgba, means, towards[..., None]], -1)
-            state = state + self.look(seen)
+            where = torch.cat([view.box.inside(xy), (towards / _half_side(view.box))[..., None]], -1)
+            state = state + self.look(torch.cat([sample(view.features.fine, where[..., :2]), rgba, where], -1))
             tokens = _added(tokens, self.tell(state.unflatten(1, (patterns, -1)).mean(2)))
         for block in self.group_b:
             tokens = block(tokens)
@@ -116,22 +126,22 @@ class AnchoredDecoder(nn.Module):
         rgb, opacities = self._paint(state, rgba)
         return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, camera, predicted)
 
-    def _start(self, seeds: Seeds | None, image: Tensor, features: ImageFeatures) -> Float[Tensor, "b n state"]:
+    def _start(self, seeds: Seeds | None, view: View) -> Float[Tensor, "b n state"]:
         if seeds is None:
-            return self.slots.expand(image.shape[0], -1, -1)
-        place = torch.cat([seeds.xy, torch.stack([seeds.layer, seeds.height * 4, seeds.rim], -1)], -1)
-        return self.enter(torch.cat([sample(features.fine, seeds.xy), sample_rgba(image, seeds.xy), place], -1))
+            return self.slots.expand(view.image.shape[0], -1, -1)
+        inside = view.box.inside(seeds.xy)
+        place = torch.cat([inside, torch.stack([seeds.layer, seeds.height / _half_side(view.box), seeds.rim], -1)], -1)
+        return self.enter(torch.cat([sample(view.features.fine, inside), sample_rgba(view.image, seeds.xy), place], -1))
 
-    def _place(self, seeds: Seeds | None, state: Tensor, camera: InputCamera) -> tuple[Tensor, Tensor, Tensor]:
-        """Tap of mu."""
+    def _place(self, seeds: Seeds | None, state: Tensor, box: ObjectBox, camera: InputCamera) -> tuple[Tensor, Tensor, Tensor]:
+        """Tap of mu. Moves are in units of the box: what is shown twice as large is moved twice as far."""
         raw = self.mu_tap(state)
         if seeds is None:
             means = torch.tanh(raw + self.mu_start)
             return (means, *project(means, camera.elevation_deg, camera.distance))
-        xy = seeds.xy + self.config.sideways_range * torch.tanh(raw[..., :2])
-        start = (1 - 2 * seeds.layer) * seeds.height
-        limit = self.config.depth_range
-        towards = limit * torch.tanh(raw[..., 2] + torch.atanh((start / limit).clamp(-0.95, 0.95)))
+        xy = seeds.xy + self.config.sideways_range * box.half[:, None, None] * torch.tanh(raw[..., :2])
+        start, limit = (1 - 2 * seeds.layer) * seeds.height, self.config.depth_range
+        towards = limit * torch.tanh((start + _half_side(box) * raw[..., 2]) / limit)
         return points_on_rays(xy, towards, camera.elevation_deg, camera.distance), xy, towards
 
     def _shape(self, seeds: Seeds | None, state: Tensor, camera: InputCamera, count: int) -> tuple[Tensor, Tensor]:
@@ -170,6 +180,11 @@ class GaussianUpdate(nn.Module):
         taken = self.take(self.norm_token(tokens))
         state = (state.unflatten(1, (tokens.shape[1], -1)) + taken[:, :, None]).flatten(1, 2)
         return state + self.down(F.gelu(self.up(self.norm_state(state))))
+
+
+def _half_side(box: ObjectBox) -> Tensor:
+    """Half the box's side in object units, a column."""
+    return box.half[:, None] * HALF_FRAME
 
 
 def _added(tokens: Tensor, update: Tensor) -> Tensor:

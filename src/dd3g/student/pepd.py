@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from dd3g.core import Cameras, Gaussians
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.encoders import ImageEncoder
-from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded, InputCamera
+from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded, InputCamera, View
 from dd3g.student.config import PEPDConfig, PlainDecodingConfig
 from dd3g.student.look_back import project
+from dd3g.student.object_box import box_of, crop
 from dd3g.student.pattern_extraction import PatternExtraction
 from dd3g.student.plain_decoding import PlainDecoder
 
@@ -42,7 +43,8 @@ class PEPD(nn.Module):
         self.pattern_type = nn.Parameter(torch.randn(1, patterns, config.width) * 0.02)
         self.image_in = nn.Sequential(nn.Linear(config.encoder.width, config.width), nn.LayerNorm(config.width))
         self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
-        self.camera = nn.Sequential(nn.Linear(config.encoder.width, 64), nn.GELU(), nn.Linear(64, 2))
+        self.camera = nn.Sequential(nn.Linear(config.encoder.width + 4, 64), nn.GELU(), nn.Linear(64, 2))
+        self.box_in = nn.Linear(4, config.width)
         if isinstance(config.decoding, PlainDecodingConfig):
             self.decoder: PlainDecoder | AnchoredDecoder = PlainDecoder(
                 config.decoding, config.width, config.heads, config.blocks, patterns
@@ -91,16 +93,19 @@ class PEPD(nn.Module):
             distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
         """
-        features = self.encoder(image)
-        raw = self.camera(features.tokens.mean(1))
+        box = box_of(image[:, 3:])
+        cropped = crop(image, box, self.config.encoder.size)
+        features = self.encoder(cropped)
+        place = self.box_in(box.numbers())[:, None]
+        raw = self.camera(torch.cat([features.tokens.mean(1), box.numbers()], 1))
         predicted = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
         used = InputCamera(
             predicted.elevation_deg if elevation_deg is None else elevation_deg, predicted.distance if distance is None else distance
         )
         patterns = self.extraction(noise, conditions, features.tokens) + self.pattern_type
-        tokens = torch.cat([patterns, self.image_in(features.tokens) + self.image_type], 1)
+        tokens = torch.cat([patterns, self.image_in(features.tokens) + self.image_type], 1) + place
         if isinstance(self.decoder, PlainDecoder):
             gaussians = self.decoder(tokens, patterns.shape[1])
             xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
             return Decoded(gaussians, xy, towards, None, used, predicted)
-        return self.decoder(tokens, patterns.shape[1], image, features, used, predicted, gaussians_per_token)
+        return self.decoder(tokens, patterns.shape[1], View(image, cropped, box, features), used, predicted, gaussians_per_token)

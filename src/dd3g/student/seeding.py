@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.cameras import RIG_FOV_Y_DEG, RIG_RADIUS
+from dd3g.student.object_box import ObjectBox
 
-GRID = 64  # side of the grid on which the matte is read
+GRID = 64  # side of the grid on which the matte of the object's box is read
 HALF_FRAME = RIG_RADIUS * math.tan(math.radians(RIG_FOV_Y_DEG) / 2)  # 0.685: half the frame's side at the origin, object units
 _RIM_RADIUS = 1  # cells of the grid that count as rim
 _INSIDE_WEIGHT = 2.0
@@ -36,8 +37,15 @@ class Seeds:
 
 
 @torch.no_grad()
-def seed_matte(alpha: Float[Tensor, "b 1 h w"], count: int, edge_layers: int) -> Seeds:
-    """Places ``count`` seeds a picture. A pure function of the matte; an empty matte seeds its centre."""
+def seed_matte(alpha: Float[Tensor, "b 1 h w"], box: ObjectBox, count: int, edge_layers: int) -> Seeds:
+    """Places ``count`` seeds a picture. A pure function of the matte; an empty matte seeds its centre.
+
+    Args:
+        alpha: The matte of the cropped object, that is of ``box``.
+        box: Where the crop lies in the picture.
+        count: Number of seeds.
+        edge_layers: Weight of a cell at the rim.
+    """
     matte = F.interpolate(alpha, (GRID, GRID), mode="bilinear", antialias=True, align_corners=False)[:, 0]
     matte = torch.where(matte > 0.25, matte, 0.0)
     empty = matte.flatten(1).sum(1) == 0
@@ -62,14 +70,15 @@ def seed_matte(alpha: Float[Tensor, "b 1 h w"], count: int, edge_layers: int) ->
     jitter = _low_discrepancy(count, alpha.device)
     x = (pixel % GRID + jitter[:, 0]) / GRID * 2 - 1
     y = (pixel // GRID + jitter[:, 1]) / GRID * 2 - 1
-    pixel_area = (2 * HALF_FRAME / GRID) ** 2
+    half_side = box.half[:, None] * HALF_FRAME  # of the box, object units
     # total / count is the weight one seed stands for; inside, one layer of a pixel weighs 1.
-    spacing = (pixel_area * total / count).sqrt().float().expand(-1, count)
-    return Seeds(torch.stack([x, y], -1).float(), layer, height.flatten(1).gather(1, pixel), spacing, at_rim)
+    spacing = half_side * (2 / GRID * (total / count).sqrt()).float().expand(-1, count)
+    xy = box.outside(torch.stack([x, y], -1).float())
+    return Seeds(xy, layer, height.flatten(1).gather(1, pixel) * half_side, spacing, at_rim)
 
 
 def inflate(matte: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """Half thickness of a body with this silhouette, in object units at the origin's plane: sqrt of the solution of Poisson's equation.
+    """Half thickness of a body with this silhouette, in half sides of the picture: sqrt of the solution of Poisson's equation.
 
     For a disc of radius r the solution of lap(f) = -4 that vanishes outside is r^2 - d^2, so the body is a ball. Solved coarse to
     fine with a few Jacobi steps a level: a prior, not a solution to the last digit.
@@ -81,13 +90,13 @@ def inflate(matte: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
     for level in reversed(levels):
         if field.shape[-1] != level.shape[-1]:
             field = F.interpolate(field[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)[:, 0]
-        step = 2 / level.shape[-1]  # half frames per cell
+        step = 2 / level.shape[-1]  # half sides a cell
         mask = level * (level > 0.5)
         for _ in range(20):
             padded = F.pad(field, (1, 1, 1, 1))
             around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
             field = mask * (around / 4 + step * step)
-    return field.clamp_min(0).sqrt() * HALF_FRAME
+    return field.clamp_min(0).sqrt()
 
 
 def _eroded(inside: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:

@@ -12,7 +12,7 @@ from dd3g.objects.made.crockery import handle
 from dd3g.objects.made.furniture import four_legs, frame_paint
 from dd3g.objects.made.labels import face, label_front, screen
 from dd3g.objects.made.outlines import blob, extruded, gear, polygon, star
-from dd3g.objects.made.paint import Piece, Thing, any_paint, around, flat, moved, paired, picture
+from dd3g.objects.made.paint import Piece, Thing, any_paint, around, flat, moved, paired, picture, put
 from dd3g.objects.made.palette import Palette
 from dd3g.objects.made.shape import Shape
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, on_floor, panel, torus
@@ -45,7 +45,14 @@ def any_solid(draws: Draws, width: float, height: float) -> Shape:
         outline = draws.pick((star(5, half, 0.5), gear(10, half), blob(draws, half * 0.9), polygon(6, half)))
         shape = shapes.stretched(extruded(outline, width * draws.uniform(0.2, 0.5), 0.02), y=height / (float(np.ptp(outline[:, 1]))))
     elif kind == "pipe":
-        curve = smooth_curve([(0, 0, 0), (draws.uniform(-0.3, 0.3) * width, height * 0.35, 0), (draws.uniform(-0.3, 0.3) * width, height * 0.7, 0), (0, height, 0)])
+        curve = smooth_curve(
+            [
+                (0, 0, 0),
+                (draws.uniform(-0.3, 0.3) * width, height * 0.35, 0),
+                (draws.uniform(-0.3, 0.3) * width, height * 0.7, 0),
+                (0, height, 0),
+            ]
+        )
         shape = tube(curve, half * draws.uniform(0.3, 0.5), 14)
     elif kind == "wedge":
         shape = extruded(np.array([[-half, 0.0], [half, 0.0], [draws.uniform(-half, half), height]]), width * draws.uniform(0.5, 1.0), 0.01)
@@ -84,9 +91,14 @@ def mirrored_sides(draws: Draws, palette: Palette) -> Thing:
     for _i in range(draws.integer(1, 2)):
         size = draws.uniform(0.15, 0.4)
         side = shapes.turned(any_solid(draws, size, draws.uniform(0.3, 0.8)), "z", draws.pick((0, 0, -30, -90)))
-        thing += paired([_painted(draws, palette, shapes.moved(side, width / 2 + size * 0.2, draws.uniform(0, height * 0.6), draws.uniform(-0.1, 0.1)))])
+        thing += paired(
+            [_painted(draws, palette, shapes.moved(side, width / 2 + size * 0.2, draws.uniform(0, height * 0.6), draws.uniform(-0.1, 0.1)))]
+        )
     front = draws.pick((label_front, lambda d, p, a: face(d, p.light, p, a), screen))(draws, palette, 1.2)
-    board = [Piece(box(0.42 * width, 0.36 * width, 0.06, 0.01), flat(palette.dark)), Piece(shapes.moved(panel(0.4 * width, 0.33 * width), z=0.034), picture(front))]
+    board = [
+        Piece(box(0.42 * width, 0.36 * width, 0.06, 0.01), flat(palette.dark)),
+        put(panel(0.4 * width, 0.33 * width), picture(front), z=0.034),
+    ]
     depth = float(thing[0].shape.positions[:, 2].max())
     return thing + (moved(board, y=height * draws.uniform(0.4, 0.7), z=depth - 0.02) if draws.chance(0.7) else [])
 
@@ -137,13 +149,19 @@ def head_and_body(draws: Draws, palette: Palette) -> Thing:
     skin = draws.pick((palette.light, palette.second, (0.95, 0.8, 0.65)))
     if draws.chance(0.5):
         head = box(size, size, size, 0.04, 3)
-        thing += moved([Piece(head, flat(skin)), Piece(shapes.moved(panel(size * 0.8, size * 0.8), z=size / 2 + 0.004), picture(face(draws, skin, palette)))], y=height + size * 0.48)
+        thing += moved(
+            [
+                Piece(head, flat(skin)),
+                put(panel(size * 0.8, size * 0.8), picture(face(draws, skin, palette)), z=size / 2 + 0.004),
+            ],
+            y=height + size * 0.48,
+        )
     else:
         mask = lathe([(size / 2 * math.cos(a) + 0.004, size / 2 * math.sin(a)) for a in np.linspace(-0.8, 0.8, 9).tolist()], 32, (-50, 50))
         thing += moved([Piece(ball(size / 2), flat(skin)), Piece(mask, picture(face(draws, skin, palette, 1.1)))], y=height + size * 0.42)
     thing.append(_painted(draws, palette, shapes.moved(any_solid(draws, size * 0.8, draws.uniform(0.1, 0.3)), y=height + size * 0.85)))
     arm = shapes.turned(capsule(0.06, draws.uniform(0.3, 0.5), 14), "z", -draws.uniform(30, 150))
-    thing += paired([Piece(shapes.moved(arm, width * 0.42, height * 0.75), flat(palette.accent))])
+    thing += paired([put(arm, flat(palette.accent), width * 0.42, height * 0.75)])
     return thing
 
 

@@ -10,7 +10,7 @@ from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.labels import dial, face, screen
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, flat, moved, paired, picture, tiled, turned
+from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, flat, moved, paired, picture, put, tiled, turned
 from dd3g.objects.made.palette import BLACK, WHITE, Colour, Palette, draw_metal, mixed, oklch, shaded
 from dd3g.objects.made.patterns import any_colour_as_palette, blotches, dots, grainy, stripes
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, panel, torus, upright
@@ -20,8 +20,13 @@ from dd3g.objects.made.tubes import smooth_curve, tube
 def eyes(x: float, y: float, z: float, size: float, white: bool = True) -> Thing:
     """Two eyes that look to +Z."""
     if not white:
-        return paired([Piece(shapes.moved(ball(size, segments=14), x, y, z), flat(BLACK))])
-    return paired([Piece(shapes.moved(ball(size, segments=16), x, y, z), flat(WHITE)), Piece(shapes.moved(ball(size * 0.55, segments=12), x, y, z + size * 0.6), flat(BLACK))])
+        return paired([put(ball(size, segments=14), flat(BLACK), x, y, z)])
+    return paired(
+        [
+            put(ball(size, segments=16), flat(WHITE), x, y, z),
+            put(ball(size * 0.55, segments=12), flat(BLACK), x, y, z + size * 0.6),
+        ]
+    )
 
 
 def fur(draws: Draws, palette: Palette) -> tuple[Colour, Paint]:
@@ -41,28 +46,53 @@ def quadruped(draws: Draws, palette: Palette) -> Thing:
     hip = leg + thick * 0.6
     boxy = draws.chance(0.3)
     body = box(thick * 2, thick * 1.8, length, thick * 0.5, 3) if boxy else ball(thick, thick * 0.95, length / 2 + 0.05, power=0.8)
-    thing = [Piece(shapes.moved(body, y=hip), coat)]
+    thing = [put(body, coat, y=hip)]
     limb = shapes.moved(capsule(thick * draws.uniform(0.24, 0.36), leg + thick * 0.6, 16), thick * 0.6, 0, 0)
     hoof = Piece(cylinder(thick * 0.38, 0.07, 0.015, 16), flat(draws.pick((colour, palette.dark, shaded(colour, 0.5)))))
     for z in (length * 0.36, -length * 0.36):
         thing += paired(moved([Piece(limb, coat), *moved([hoof], thick * 0.6)], z=z))
     top = (0.0, hip + thick * 0.5 + neck, length / 2 + neck * 0.4 + 0.05)
-    throat = tube(smooth_curve([(0, hip + thick * 0.2, length * 0.36), (0, hip + thick * 0.4 + neck * 0.5, length * 0.45 + neck * 0.25), top]), [thick * 0.7, thick * 0.5, head * 0.7], 14)
+    throat = tube(
+        smooth_curve([(0, hip + thick * 0.2, length * 0.36), (0, hip + thick * 0.4 + neck * 0.5, length * 0.45 + neck * 0.25), top]),
+        [thick * 0.7, thick * 0.5, head * 0.7],
+        14,
+    )
     thing.append(Piece(throat, coat))
     skull: Thing = [Piece(box(head * 1.8, head * 1.7, head * 1.8, head * 0.4, 3) if boxy else ball(head, head * 0.95, head), coat)]
     snout = draws.uniform(0.3, 1.2) * head
     muzzle = shapes.moved(ball(head * 0.6, head * 0.5, snout), y=-head * 0.25, z=head * 0.8)
-    skull += [Piece(muzzle, flat(mixed(colour, WHITE, 0.35))), Piece(shapes.moved(ball(head * 0.2, head * 0.15, head * 0.15, 12), y=-head * 0.1, z=head * 0.8 + snout * 0.93), flat(BLACK))]
+    skull += [
+        Piece(muzzle, flat(mixed(colour, WHITE, 0.35))),
+        put(ball(head * 0.2, head * 0.15, head * 0.15, 12), flat(BLACK), y=-head * 0.1, z=head * 0.8 + snout * 0.93),
+    ]
     skull += eyes(head * 0.45, head * 0.3, head * 0.75, head * 0.16, draws.chance(0.6))
     skull += paired([_ear(draws, head, colour)])
     if draws.chance(0.25):
-        horn = tube(smooth_curve([(head * 0.5, head * 0.7, 0), (head * 0.9, head * 1.2, 0), (head * 0.8, head * 1.7, 0.05)]), [0.045, 0.03, 0.01], 10)
+        horn = tube(
+            smooth_curve([(head * 0.5, head * 0.7, 0), (head * 0.9, head * 1.2, 0), (head * 0.8, head * 1.7, 0.05)]),
+            [0.045, 0.03, 0.01],
+            10,
+        )
         skull += paired([Piece(horn, flat((0.92, 0.88, 0.75)))])
     if draws.chance(0.12):
-        trunk = tube(smooth_curve([(0, -head * 0.2, head * 0.9), (0, -head, head * 1.7), (0, -head * 2.2, head * 1.5)]), [head * 0.35, head * 0.25, head * 0.18], 12)
+        trunk = tube(
+            smooth_curve([(0, -head * 0.2, head * 0.9), (0, -head, head * 1.7), (0, -head * 2.2, head * 1.5)]),
+            [head * 0.35, head * 0.25, head * 0.18],
+            12,
+        )
         skull.append(Piece(trunk, coat))
     thing += moved(skull, *top)
-    tail = tube(smooth_curve([(0, hip + thick * 0.4, -length * 0.45), (0.05, hip + draws.uniform(-0.1, 0.3), -length * 0.65), (0.02, hip + draws.uniform(-0.2, 0.5), -length * 0.75)]), [0.05, 0.035, 0.03], 10)
+    tail = tube(
+        smooth_curve(
+            [
+                (0, hip + thick * 0.4, -length * 0.45),
+                (0.05, hip + draws.uniform(-0.1, 0.3), -length * 0.65),
+                (0.02, hip + draws.uniform(-0.2, 0.5), -length * 0.75),
+            ]
+        ),
+        [0.05, 0.035, 0.03],
+        10,
+    )
     return [*thing, Piece(tail, flat(colour))]
 
 
@@ -70,12 +100,12 @@ def _ear(draws: Draws, head: float, colour: Colour) -> Piece:
     kind = draws.pick(("pointed", "round", "hanging", "long"))
     paint = flat(shaded(colour, 0.75))
     if kind == "pointed":
-        return Piece(shapes.moved(lathe([(0, 0), (head * 0.35, 0), (0, head * 0.7)], 12), head * 0.55, head * 0.65), paint)
+        return put(lathe([(0, 0), (head * 0.35, 0), (0, head * 0.7)], 12), paint, head * 0.55, head * 0.65)
     if kind == "round":
-        return Piece(shapes.moved(ball(head * 0.4, head * 0.4, head * 0.15, 16), head * 0.7, head * 0.75), paint)
+        return put(ball(head * 0.4, head * 0.4, head * 0.15, 16), paint, head * 0.7, head * 0.75)
     if kind == "hanging":
-        return Piece(shapes.moved(ball(head * 0.15, head * 0.6, head * 0.35, 16), head * 0.98, head * 0.05), paint)
-    return Piece(shapes.moved(shapes.turned(ball(head * 0.2, head * 0.9, head * 0.12, 16), "z", -12), head * 0.45, head * 1.5), paint)
+        return put(ball(head * 0.15, head * 0.6, head * 0.35, 16), paint, head * 0.98, head * 0.05)
+    return put(shapes.turned(ball(head * 0.2, head * 0.9, head * 0.12, 16), "z", -12), paint, head * 0.45, head * 1.5)
 
 
 def bear(draws: Draws, palette: Palette) -> Thing:
@@ -85,22 +115,31 @@ def bear(draws: Draws, palette: Palette) -> Thing:
     sitting = draws.chance(0.5)
     base = belly * 0.95 if sitting else belly * 0.9 + 0.3
     light = mixed(colour, WHITE, 0.5)
-    thing = [Piece(shapes.moved(ball(belly, belly * 1.1, belly * 0.9), y=base), coat), Piece(shapes.moved(ball(belly * 0.65, belly * 0.75, belly * 0.3), y=base - 0.02, z=belly * 0.66), flat(light))]
+    thing = [
+        put(ball(belly, belly * 1.1, belly * 0.9), coat, y=base),
+        put(ball(belly * 0.65, belly * 0.75, belly * 0.3), flat(light), y=base - 0.02, z=belly * 0.66),
+    ]
     y = base + belly * 0.95 + head * 0.75
-    skull: Thing = [Piece(ball(head, head * 0.92, head * 0.9), coat), Piece(shapes.moved(ball(head * 0.42, head * 0.34, head * 0.3), y=-head * 0.2, z=head * 0.78), flat(light))]
-    skull += [Piece(shapes.moved(ball(head * 0.13, head * 0.1, head * 0.1, 12), y=-head * 0.08, z=head * 1.06), flat(BLACK)), *eyes(head * 0.36, head * 0.2, head * 0.8, head * 0.1, draws.chance(0.3))]
+    skull: Thing = [
+        Piece(ball(head, head * 0.92, head * 0.9), coat),
+        put(ball(head * 0.42, head * 0.34, head * 0.3), flat(light), y=-head * 0.2, z=head * 0.78),
+    ]
+    skull += [
+        put(ball(head * 0.13, head * 0.1, head * 0.1, 12), flat(BLACK), y=-head * 0.08, z=head * 1.06),
+        *eyes(head * 0.36, head * 0.2, head * 0.8, head * 0.1, draws.chance(0.3)),
+    ]
     skull += paired([_ear(draws, head, colour)])
     thing += moved(skull, y=y)
     lift = draws.uniform(20, 140)
     arm = shapes.turned(shapes.moved(capsule(belly * 0.3, belly * 1.3, 16), y=-belly * 0.15), "z", -lift)
-    thing += paired([Piece(shapes.moved(arm, belly * 0.7, base + belly * 0.6), coat)])
+    thing += paired([put(arm, coat, belly * 0.7, base + belly * 0.6)])
     thigh = capsule(belly * 0.36, belly * 1.25 if sitting else 0.5, 16)
     thigh = shapes.moved(upright(thigh, "z"), belly * 0.55, belly * 0.36, belly * 0.1) if sitting else shapes.moved(thigh, belly * 0.45)
     thing += paired([Piece(thigh, coat)])
     if sitting:
-        thing += paired([Piece(shapes.moved(ball(belly * 0.25, belly * 0.25, 0.03, 16), belly * 0.55, belly * 0.36, belly * 1.34), flat(light))])
+        thing += paired([put(ball(belly * 0.25, belly * 0.25, 0.03, 16), flat(light), belly * 0.55, belly * 0.36, belly * 1.34)])
     if draws.chance(0.5):
-        thing.append(Piece(shapes.moved(torus(head * 0.55, 0.045), y=base + belly * 0.98), flat(palette.accent)))
+        thing.append(put(torus(head * 0.55, 0.045), flat(palette.accent), y=base + belly * 0.98))
     return thing
 
 
@@ -112,22 +151,29 @@ def bird(draws: Draws, palette: Palette) -> Thing:
     base = 0.5 if standing else 0.3
     beak = flat(draws.pick(((0.96, 0.6, 0.1), (0.9, 0.35, 0.1), (0.3, 0.28, 0.25))))
     coat = any_paint(draws, colour, palette, 0.4)
-    thing = [Piece(shapes.moved(body, y=base), coat)]
+    thing = [put(body, coat, y=base)]
     if standing and draws.chance(0.6):
-        thing.append(Piece(shapes.moved(ball(0.24, 0.34, 0.2), y=base - 0.04, z=0.15), flat(mixed(colour, WHITE, 0.75))))
+        thing.append(put(ball(0.24, 0.34, 0.2), flat(mixed(colour, WHITE, 0.75)), y=base - 0.04, z=0.15))
     head, up = draws.uniform(0.18, 0.25), base + (0.52 if standing else 0.36)
     skull: Thing = [Piece(ball(head), coat), *eyes(head * 0.45, head * 0.25, head * 0.78, head * draws.uniform(0.14, 0.34), True)]
     long = draws.uniform(0.12, 0.35)
-    skull.append(Piece(shapes.moved(upright(lathe([(0, 0), (head * 0.35, 0), (head * 0.1, long * 0.8), (0, long)], 16), "z"), y=-head * 0.15, z=head * 0.85), beak))
+    skull.append(
+        put(upright(lathe([(0, 0), (head * 0.35, 0), (head * 0.1, long * 0.8), (0, long)], 16), "z"), beak, y=-head * 0.15, z=head * 0.85)
+    )
     if draws.chance(0.3):
-        skull += [Piece(shapes.moved(ball(0.03, 0.09, 0.06, 10), y=head + 0.03, z=0.06 * i - 0.06), flat(palette.accent)) for i in range(3)]
+        skull += [put(ball(0.03, 0.09, 0.06, 10), flat(palette.accent), y=head + 0.03, z=0.06 * i - 0.06) for i in range(3)]
     thing += moved(skull, y=up, z=0.05 if standing else 0.3)
     wing = shapes.turned(ball(0.07, 0.28 if standing else 0.14, 0.17 if standing else 0.3), "z", draws.uniform(5, 35))
-    thing += paired([Piece(shapes.moved(wing, 0.32, base + 0.02, -0.02), flat(draws.pick((shaded(colour, 0.7), palette.second))))])
+    thing += paired([put(wing, flat(draws.pick((shaded(colour, 0.7), palette.second))), 0.32, base + 0.02, -0.02)])
     tail = shapes.turned(box(0.22, 0.05, 0.3, 0.02), "x", 25)
-    thing.append(Piece(shapes.moved(tail, y=base + (-0.2 if standing else 0.1), z=-0.42), flat(shaded(colour, 0.7))))
+    thing.append(put(tail, flat(shaded(colour, 0.7)), y=base + (-0.2 if standing else 0.1), z=-0.42))
     if standing:
-        thing += paired([Piece(shapes.moved(cylinder(0.03, 0.18, segments=10), 0.12), beak), Piece(shapes.moved(ball(0.09, 0.03, 0.14, 12), 0.12, 0.03, 0.06), beak)])
+        thing += paired(
+            [
+                put(cylinder(0.03, 0.18, segments=10), beak, 0.12),
+                put(ball(0.09, 0.03, 0.14, 12), beak, 0.12, 0.03, 0.06),
+            ]
+        )
     return thing
 
 
@@ -141,13 +187,16 @@ def fish(draws: Draws, palette: Palette) -> Thing:
     thing = [Piece(body, any_paint(draws.branch("skin"), palette.main, palette, draws.uniform(0.25, 0.5)))]
     fin = flat(draws.pick((palette.accent, palette.second)))
     tail = extruded(np.array([[0.0, -0.03], [0.3, -tall], [0.2, 0.0], [0.3, tall], [0.0, 0.03]]), 0.03, 0.01)
-    thing.append(Piece(shapes.moved(shapes.turned(tail, "y", 90), z=-length * 0.45), fin))
+    thing.append(put(shapes.turned(tail, "y", 90), fin, z=-length * 0.45))
     dorsal = extruded(np.array([[-0.2, 0.0], [0.25, 0.0], [0.2, tall * 0.8], [0.05, tall * 0.7]]), 0.03, 0.01)
-    thing.append(Piece(shapes.moved(shapes.turned(dorsal, "y", 90), y=tall * 0.75, z=0.02), fin))
+    thing.append(put(shapes.turned(dorsal, "y", 90), fin, y=tall * 0.75, z=0.02))
     side = shapes.turned(extruded(np.array([[0.0, 0.0], [0.25, -0.2], [0.28, -0.02], [0.0, 0.1]]), 0.025, 0.008), "y", 60)
-    thing += paired([Piece(shapes.moved(side, thick * 0.85, -tall * 0.2, length * 0.12), fin)])
+    thing += paired([put(side, fin, thick * 0.85, -tall * 0.2, length * 0.12)])
     eye = tall * 0.2
-    sight = [Piece(shapes.moved(ball(eye, segments=14), thick * 0.62, tall * 0.25, length * 0.32), flat(WHITE)), Piece(shapes.moved(ball(eye * 0.6, segments=12), thick * 0.62 + eye * 0.55, tall * 0.25, length * 0.33), flat(BLACK))]
+    sight = [
+        put(ball(eye, segments=14), flat(WHITE), thick * 0.62, tall * 0.25, length * 0.32),
+        put(ball(eye * 0.6, segments=12), flat(BLACK), thick * 0.62 + eye * 0.55, tall * 0.25, length * 0.33),
+    ]
     thing += paired(sight)
     return turned(thing, "y", draws.pick((90, 90, -90, 0, 45)))
 
@@ -161,26 +210,49 @@ def robot(draws: Draws, palette: Palette) -> Thing:
     base = leg + height / 2
     round_body = draws.chance(0.35)
     body = cylinder(width / 2, height, 0.05) if round_body else box(width, height, depth, draws.uniform(0.01, 0.08), 2)
-    thing = [Piece(shapes.moved(body, y=leg if round_body else base), paint)]
+    thing = [put(body, paint, y=leg if round_body else base)]
     front = width / 2 if round_body else depth / 2
     board = picture(dial(draws, palette)) if draws.chance(0.3) else picture(screen(draws, palette, 1.3))
-    thing.append(Piece(shapes.moved(box(width * 0.56, height * 0.46, 0.04, 0.01), y=base, z=front), flat(palette.dark)))
-    thing.append(Piece(shapes.moved(panel(width * 0.5, height * 0.4), y=base, z=front + 0.024), board))
+    thing.append(put(box(width * 0.56, height * 0.46, 0.04, 0.01), flat(palette.dark), y=base, z=front))
+    thing.append(put(panel(width * 0.5, height * 0.4), board, y=base, z=front + 0.024))
     size = draws.uniform(0.24, 0.4)
-    head: Thing = [Piece(box(size * 1.2, size, size, 0.03, 2) if draws.chance(0.6) else ball(size * 0.6), draws.pick((paint, flat(palette.second))))]
+    head: Thing = [
+        Piece(box(size * 1.2, size, size, 0.03, 2) if draws.chance(0.6) else ball(size * 0.6), draws.pick((paint, flat(palette.second))))
+    ]
     if draws.chance(0.5):
         head += eyes(size * 0.28, size * 0.08, size * 0.5, size * 0.15)
-        head.append(Piece(shapes.moved(box(size * 0.6, 0.04, 0.04), y=-size * 0.25, z=size * 0.5), flat(palette.dark)))
+        head.append(put(box(size * 0.6, 0.04, 0.04), flat(palette.dark), y=-size * 0.25, z=size * 0.5))
     else:
-        head.append(Piece(shapes.moved(panel(size * 0.95, size * 0.75), z=size * 0.6 + 0.01), picture(face(draws, palette.light, palette, 1.25))))
-    antenna = [Piece(cylinder(0.015, 0.16, segments=8), flat(palette.dark)), Piece(shapes.moved(ball(0.04, segments=12), y=0.18), flat(palette.accent))]
+        head.append(put(panel(size * 0.95, size * 0.75), picture(face(draws, palette.light, palette, 1.25)), z=size * 0.6 + 0.01))
+    antenna = [
+        Piece(cylinder(0.015, 0.16, segments=8), flat(palette.dark)),
+        put(ball(0.04, segments=12), flat(palette.accent), y=0.18),
+    ]
     head += moved(antenna, y=size * 0.45) if draws.chance(0.5) else paired(moved(antenna, size * 0.4, size * 0.4))
     neck = leg + height + 0.05
-    thing += [Piece(shapes.moved(cylinder(0.07, 0.12), y=neck - 0.07), flat(palette.dark)), *moved(head, y=neck + size / 2)]
-    arm = tube(smooth_curve([(width / 2, base + height * 0.3, 0), (width / 2 + 0.15, base + 0.05, 0), (width / 2 + 0.12, base - 0.2, draws.uniform(0, 0.25))]), 0.05, 12)
-    thing += paired([Piece(arm, flat(palette.second)), Piece(shapes.moved(ball(0.085, segments=16), width / 2, base + height * 0.32), flat(palette.accent))])
+    thing += [put(cylinder(0.07, 0.12), flat(palette.dark), y=neck - 0.07), *moved(head, y=neck + size / 2)]
+    arm = tube(
+        smooth_curve(
+            [
+                (width / 2, base + height * 0.3, 0),
+                (width / 2 + 0.15, base + 0.05, 0),
+                (width / 2 + 0.12, base - 0.2, draws.uniform(0, 0.25)),
+            ]
+        ),
+        0.05,
+        12,
+    )
+    thing += paired(
+        [
+            Piece(arm, flat(palette.second)),
+            put(ball(0.085, segments=16), flat(palette.accent), width / 2, base + height * 0.32),
+        ]
+    )
     if draws.chance(0.6):
-        foot = [Piece(shapes.moved(box(0.13, leg, 0.13, 0.02), width * 0.27, leg / 2), flat(palette.second)), Piece(shapes.moved(box(0.2, 0.1, 0.3, 0.03, 2), width * 0.27, 0.05, 0.05), flat(palette.accent))]
+        foot = [
+            put(box(0.13, leg, 0.13, 0.02), flat(palette.second), width * 0.27, leg / 2),
+            put(box(0.2, 0.1, 0.3, 0.03, 2), flat(palette.accent), width * 0.27, 0.05, 0.05),
+        ]
         return thing + paired(foot)
     from dd3g.objects.made.vehicles import axles
 
@@ -190,26 +262,37 @@ def robot(draws: Draws, palette: Palette) -> Thing:
 def snowman(draws: Draws, palette: Palette) -> Thing:
     """Two or three balls, a hat, a scarf, a nose, buttons; or a nest of wooden dolls' figure."""
     if draws.chance(0.4):
-        curve = smooth_curve([(0.28, 0, 0), (0.4, 0.3, 0), (0.34, 0.62, 0), (0.24, 0.74, 0), (0.29, 0.95, 0), (0.2, 1.15, 0), (0.001, 1.2, 0)], 6)
+        curve = smooth_curve(
+            [(0.28, 0, 0), (0.4, 0.3, 0), (0.34, 0.62, 0), (0.24, 0.74, 0), (0.29, 0.95, 0), (0.2, 1.15, 0), (0.001, 1.2, 0)], 6
+        )
         body = lathe([(0, 0), *((max(float(r), 0.01), float(y)) for r, y, _ in curve[:-1]), (0, 1.2)])
         head, apron = (
-            lathe([(float(r) + 0.006, float(y)) for r, y, _ in curve if low <= y <= high], 32, (-arc, arc)) for low, high, arc in ((0.8, 1.08, 55), (0.1, 0.6, 48))
+            lathe([(float(r) + 0.006, float(y)) for r, y, _ in curve if low <= y <= high], 32, (-arc, arc))
+            for low, high, arc in ((0.8, 1.08, 55), (0.1, 0.6, 48))
         )
         from dd3g.objects.made.labels import label_front
 
-        return [Piece(body, any_paint(draws, palette.main, palette, 0.4)), Piece(head, picture(face(draws, (0.96, 0.84, 0.72), palette, 1.7))), Piece(apron, picture(label_front(draws, palette, 1.3)))]
+        return [
+            Piece(body, any_paint(draws, palette.main, palette, 0.4)),
+            Piece(head, picture(face(draws, (0.96, 0.84, 0.72), palette, 1.7))),
+            Piece(apron, picture(label_front(draws, palette, 1.3))),
+        ]
     thing, y = [], 0.0
     for size in (0.4, 0.3, 0.22)[draws.integer(0, 1) :]:
-        thing.append(Piece(shapes.moved(ball(size), y=y + size * 0.9), flat((0.95, 0.96, 0.98))))
+        thing.append(put(ball(size), flat((0.95, 0.96, 0.98)), y=y + size * 0.9))
         y += size * 1.55
     head = y - 0.22 * 0.65
     thing += moved(eyes(0.08, 0.06, 0.19, 0.03, False), y=head)
-    thing.append(Piece(shapes.moved(upright(lathe([(0, 0), (0.045, 0), (0, 0.25)], 12), "z"), y=head, z=0.19), flat((0.95, 0.5, 0.1))))
-    thing.append(Piece(shapes.moved(torus(0.17, 0.05), y=head - 0.17), flat(palette.accent)))
-    hat = [Piece(cylinder(0.26, 0.03, 0.01), flat(palette.dark)), Piece(cylinder(0.16, 0.24, 0.02), flat(palette.dark)), Piece(shapes.moved(cylinder(0.165, 0.06), y=0.03), flat(palette.accent))]
+    thing.append(put(upright(lathe([(0, 0), (0.045, 0), (0, 0.25)], 12), "z"), flat((0.95, 0.5, 0.1)), y=head, z=0.19))
+    thing.append(put(torus(0.17, 0.05), flat(palette.accent), y=head - 0.17))
+    hat = [
+        Piece(cylinder(0.26, 0.03, 0.01), flat(palette.dark)),
+        Piece(cylinder(0.16, 0.24, 0.02), flat(palette.dark)),
+        put(cylinder(0.165, 0.06), flat(palette.accent), y=0.03),
+    ]
     thing += moved(hat, y=head + 0.16)
     for i in range(3):
-        thing.append(Piece(shapes.moved(ball(0.03, segments=10), y=head - 0.32 - 0.13 * i, z=0.27 + 0.035 * i), flat(BLACK)))
+        thing.append(put(ball(0.03, segments=10), flat(BLACK), y=head - 0.32 - 0.13 * i, z=0.27 + 0.035 * i))
     arm = tube(smooth_curve([(0.22, head - 0.35, 0), (0.45, head - 0.2, 0.05), (0.6, head - 0.1, 0.02)]), [0.025, 0.02, 0.015], 8)
     return thing + paired([Piece(arm, flat((0.35, 0.24, 0.14)))])
 
@@ -219,28 +302,45 @@ def caterpillar(draws: Draws, palette: Palette) -> Thing:
     kind = draws.pick(("caterpillar", "snail", "turtle"))
     skin = any_paint(draws.branch("skin"), palette.main, palette, 0.3)
     if kind == "turtle":
-        shell = lathe([(0, 0), (0.5, 0), (0.52, 0.06), *((0.5 * math.cos(a), 0.06 + 0.36 * math.sin(a)) for a in np.linspace(0.15, 1.4, 7).tolist()), (0, 0.42)])
-        thing = [Piece(shapes.moved(shell, y=0.14), tiled(dots(draws, palette), 0.35))]
-        thing += paired([Piece(shapes.moved(capsule(0.1, 0.28, 14), 0.3, 0, z), flat(palette.second)) for z in (0.3, -0.3)])
+        shell = lathe(
+            [
+                (0, 0),
+                (0.5, 0),
+                (0.52, 0.06),
+                *((0.5 * math.cos(a), 0.06 + 0.36 * math.sin(a)) for a in np.linspace(0.15, 1.4, 7).tolist()),
+                (0, 0.42),
+            ]
+        )
+        thing = [put(shell, tiled(dots(draws, palette), 0.35), y=0.14)]
+        thing += paired([put(capsule(0.1, 0.28, 14), flat(palette.second), 0.3, 0, z) for z in (0.3, -0.3)])
         head = [Piece(ball(0.17, 0.15, 0.19), flat(palette.second)), *eyes(0.08, 0.06, 0.14, 0.035)]
-        return [*thing, *moved(head, y=0.3, z=0.62), Piece(shapes.moved(ball(0.05, 0.04, 0.14), y=0.17, z=-0.56), flat(palette.second))]
+        return [*thing, *moved(head, y=0.3, z=0.62), put(ball(0.05, 0.04, 0.14), flat(palette.second), y=0.17, z=-0.56)]
     if kind == "snail":
         turns = np.linspace(0, 5.5 * math.pi, 70)
-        spiral = np.stack([np.zeros_like(turns), 0.42 + 0.3 * np.exp(-0.11 * turns) * np.sin(turns), 0.3 * np.exp(-0.11 * turns) * np.cos(turns)], 1)
+        spiral = np.stack(
+            [np.zeros_like(turns), 0.42 + 0.3 * np.exp(-0.11 * turns) * np.sin(turns), 0.3 * np.exp(-0.11 * turns) * np.cos(turns)], 1
+        )
         house = tube(spiral, [0.17, 0.06], 14)
         foot = tube(smooth_curve([(0, 0.08, -0.6), (0, 0.1, 0), (0, 0.14, 0.5), (0, 0.34, 0.66)]), [0.04, 0.14, 0.12, 0.11], 12, 1.0)
         stalk = tube(np.array([[0.05, 0.4, 0.68], [0.09, 0.6, 0.74]]), 0.018, 8)
-        thing = [Piece(house, skin), Piece(foot, flat(palette.second)), *paired([Piece(stalk, flat(palette.second)), Piece(shapes.moved(ball(0.035, segments=10), 0.09, 0.61, 0.74), flat(BLACK))])]
+        thing = [
+            Piece(house, skin),
+            Piece(foot, flat(palette.second)),
+            *paired([Piece(stalk, flat(palette.second)), put(ball(0.035, segments=10), flat(BLACK), 0.09, 0.61, 0.74)]),
+        ]
         return turned(thing, "y", draws.pick((0, 90, 45)))
     thing = []
     count = draws.integer(4, 7)
     for i in range(count):
         y = 0.2 + 0.12 * abs(math.sin(i * 1.1))
         colour = palette.all()[i % 3]
-        thing.append(Piece(shapes.moved(ball(0.2 - 0.012 * i), 0.1 * math.sin(i * 0.9), y, -0.28 * i), flat(colour)))
-        thing += paired([Piece(shapes.moved(ball(0.05, segments=10), 0.13, 0.05, -0.28 * i), flat(palette.dark))])
+        thing.append(put(ball(0.2 - 0.012 * i), flat(colour), 0.1 * math.sin(i * 0.9), y, -0.28 * i))
+        thing += paired([put(ball(0.05, segments=10), flat(palette.dark), 0.13, 0.05, -0.28 * i)])
     head = [Piece(ball(0.26), skin), *eyes(0.1, 0.08, 0.2, 0.06)]
-    feeler = [Piece(tube(np.array([[0.08, 0.2, 0], [0.16, 0.42, 0]]), 0.014, 8), flat(palette.dark)), Piece(shapes.moved(ball(0.04, segments=10), 0.16, 0.43), flat(palette.accent))]
+    feeler = [
+        Piece(tube(np.array([[0.08, 0.2, 0], [0.16, 0.42, 0]]), 0.014, 8), flat(palette.dark)),
+        put(ball(0.04, segments=10), flat(palette.accent), 0.16, 0.43),
+    ]
     return turned([*thing, *moved([*head, *paired(feeler)], y=0.36, z=0.26)], "y", draws.pick((0, 90, 60)))
 
 

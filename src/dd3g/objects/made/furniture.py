@@ -10,7 +10,7 @@ from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.labels import screen
 from dd3g.objects.made.outlines import extruded, rounded_rectangle
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, wooden
+from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, put, wooden
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
 from dd3g.objects.made.shape import Shape, tapered
 from dd3g.objects.made.solids import ball, box, cylinder, lathe, panel
@@ -48,8 +48,8 @@ def four_legs(draws: Draws, width: float, depth: float, height: float, thickness
         lean = draws.uniform(4, 10)
         shape = shapes.moved(shapes.turned(shapes.turned(shapes.moved(shape, y=-height), "z", lean), "x", -lean), y=height)
     x, z = width / 2 - thickness * 0.7, depth / 2 - thickness * 0.7
-    front = Piece(shapes.moved(shape, x, 0, z), paint)
-    back = Piece(shapes.moved(shapes.turned(shape, "y", 90), x, 0, -z), paint)
+    front = put(shape, paint, x, 0, z)
+    back = put(shapes.turned(shape, "y", 90), paint, x, 0, -z)
     return paired([front, back])
 
 
@@ -59,33 +59,43 @@ def chair(draws: Draws, palette: Palette) -> Thing:
     paint = frame_paint(draws.branch("frame"), palette)
     thick = draws.uniform(0.045, 0.07)
     thing = four_legs(draws, width, depth, seat, thick, paint)
-    thing.append(Piece(shapes.moved(box(width, 0.06, depth, 0.02, 2), y=seat + 0.02), draws.pick((paint, any_paint(draws.branch("seat"), palette.main, palette, 0.3)))))
+    thing.append(
+        put(
+            box(width, 0.06, depth, 0.02, 2),
+            draws.pick((paint, any_paint(draws.branch("seat"), palette.main, palette, 0.3))),
+            y=seat + 0.02,
+        )
+    )
     parts: Thing = []
     kind = draws.pick(("slats", "rungs", "board", "shell"))
-    post = Piece(shapes.moved(box(thick, back, thick, 0.008), width / 2 - thick * 0.7, back / 2), paint)
+    post = put(box(thick, back, thick, 0.008), paint, width / 2 - thick * 0.7, back / 2)
     if kind in ("slats", "rungs"):
         parts += paired([post])
-        parts.append(Piece(shapes.moved(lying(width * 0.98, 0.09, thick * 0.8), y=back - 0.03), paint))
+        parts.append(put(lying(width * 0.98, 0.09, thick * 0.8), paint, y=back - 0.03))
         count = draws.integer(2, 5)
         for i in range(count):
             if kind == "slats":
-                parts.append(Piece(shapes.moved(box(0.05, back, 0.025, 0.005), (i - (count - 1) / 2) * width * 0.75 / count, back / 2), paint))
+                parts.append(put(box(0.05, back, 0.025, 0.005), paint, (i - (count - 1) / 2) * width * 0.75 / count, back / 2))
             else:
-                parts.append(Piece(shapes.moved(lying(width * 0.9, 0.06, 0.025), y=(i + 0.7) / (count + 0.5) * back), paint))
+                parts.append(put(lying(width * 0.9, 0.06, 0.025), paint, y=(i + 0.7) / (count + 0.5) * back))
     elif kind == "board":
         parts += paired([post])
-        parts.append(Piece(shapes.moved(box(width * 0.95, back * 0.6, 0.05, 0.02, 2), y=back * 0.65), any_paint(draws.branch("seat"), palette.main, palette, 0.3)))
+        parts.append(
+            put(box(width * 0.95, back * 0.6, 0.05, 0.02, 2), any_paint(draws.branch("seat"), palette.main, palette, 0.3), y=back * 0.65)
+        )
     else:
         outline = rounded_rectangle(width * 0.98, back, min(width, back) * 0.35)
-        parts.append(Piece(shapes.moved(extruded(outline, 0.06, 0.02), y=back / 2), any_paint(draws.branch("seat"), palette.main, palette, 0.3)))
+        parts.append(put(extruded(outline, 0.06, 0.02), any_paint(draws.branch("seat"), palette.main, palette, 0.3), y=back / 2))
     lean = shapes.turned
-    thing += [Piece(shapes.moved(lean(p.shape, "x", -draws.branch("lean").uniform(3, 12)), y=seat + 0.03, z=-depth / 2 + thick * 0.7), p.paint) for p in parts]
+    thing += [
+        put(lean(p.shape, "x", -draws.branch("lean").uniform(3, 12)), p.paint, y=seat + 0.03, z=-depth / 2 + thick * 0.7) for p in parts
+    ]
     if draws.chance(0.3):
-        arm = Piece(shapes.moved(shapes.turned(lying(depth * 0.95, 0.05, 0.06), "y", 90), width / 2, seat + 0.25), paint)
-        support = Piece(shapes.moved(box(0.045, 0.25, 0.045), width / 2, seat + 0.13, depth / 2 - 0.06), paint)
+        arm = put(shapes.turned(lying(depth * 0.95, 0.05, 0.06), "y", 90), paint, width / 2, seat + 0.25)
+        support = put(box(0.045, 0.25, 0.045), paint, width / 2, seat + 0.13, depth / 2 - 0.06)
         thing += paired([arm, support])
     if draws.chance(0.35):
-        thing.append(Piece(shapes.moved(box(width * 0.85, 0.09, depth * 0.85, 0.04, 3), y=seat + 0.08), printed(draws, palette, 0.25)))
+        thing.append(put(box(width * 0.85, 0.09, depth * 0.85, 0.04, 3), printed(draws, palette, 0.25), y=seat + 0.08))
     return thing
 
 
@@ -103,7 +113,12 @@ def stool(draws: Draws, palette: Palette) -> Thing:
     count = draws.integer(3, 4)
     thing += around([Piece(shape, paint)], count, 30)
     if draws.chance(0.5):
-        thing.append(Piece(lathe([(radius * 0.8, height * 0.35), (radius * 0.84, height * 0.35 + 0.03), (radius * 0.8, height * 0.35 + 0.03)], 24), paint))
+        thing.append(
+            Piece(
+                lathe([(radius * 0.8, height * 0.35), (radius * 0.84, height * 0.35 + 0.03), (radius * 0.8, height * 0.35 + 0.03)], 24),
+                paint,
+            )
+        )
     return thing
 
 
@@ -114,15 +129,15 @@ def table(draws: Draws, palette: Palette) -> Thing:
     if draws.chance(0.35):
         radius = draws.uniform(0.4, 0.65)
         foot = lathe([(0, 0), (radius * 0.6, 0), (radius * 0.55, 0.03), (0.06, 0.08), (0.045, height * 0.7), (0.1, height), (0, height)])
-        thing = [Piece(shapes.moved(cylinder(radius, 0.05, 0.012), y=height), top_paint)]
+        thing = [put(cylinder(radius, 0.05, 0.012), top_paint, y=height)]
         thing += [Piece(foot, paint)] if draws.chance(0.5) else four_legs(draws, radius * 1.4, radius * 1.4, height, 0.06, paint)
         width = depth = radius
     else:
         width, depth = draws.uniform(0.7, 1.5), draws.uniform(0.5, 0.8)
-        thing = [Piece(shapes.moved(lying(width, 0.05, depth), y=height + 0.025), top_paint)]
+        thing = [put(lying(width, 0.05, depth), top_paint, y=height + 0.025)]
         thing += four_legs(draws, width, depth, height, draws.uniform(0.05, 0.1), paint)
         if draws.chance(0.5):
-            thing.append(Piece(shapes.moved(lying(width - 0.15, 0.1, depth - 0.15), y=height - 0.05), paint))
+            thing.append(put(lying(width - 0.15, 0.1, depth - 0.15), paint, y=height - 0.05))
         if draws.chance(0.3):
             drawers = moved([Piece(box(width * 0.3, height * 0.75, depth * 0.9, 0.01), paint)], width * 0.3, height * 0.62)
             for i in range(3):
@@ -133,7 +148,10 @@ def table(draws: Draws, palette: Palette) -> Thing:
         from dd3g.objects.made.crockery import bowl, jug, mug, vase
 
         item = draws.pick((bowl, mug, vase, jug))(draws.branch("item"), palette)
-        thing += [Piece(shapes.moved(shapes.stretched(p.shape, 0.35, 0.35, 0.35), draws.branch("x").uniform(-0.25, 0.25) * width, height + 0.05), p.paint) for p in item]
+        thing += [
+            put(shapes.stretched(p.shape, 0.35, 0.35, 0.35), p.paint, draws.branch("x").uniform(-0.25, 0.25) * width, height + 0.05)
+            for p in item
+        ]
     return thing
 
 
@@ -142,9 +160,9 @@ def front_panel(draws: Draws, palette: Palette, width: float, height: float, pai
     thing = [Piece(box(width, height, 0.03, 0.008), paint)]
     grip = flat(draws.pick((palette.dark, palette.accent, (0.75, 0.72, 0.6))))
     if draws.branch("knob").chance(0.5):
-        thing.append(Piece(shapes.moved(ball(min(0.022, height * 0.2), segments=12), z=0.03), grip))
+        thing.append(put(ball(min(0.022, height * 0.2), segments=12), grip, z=0.03))
     else:
-        thing.append(Piece(shapes.moved(box(width * 0.35, 0.02, 0.03, 0.005), z=0.03), grip))
+        thing.append(put(box(width * 0.35, 0.02, 0.03, 0.005), grip, z=0.03))
     return thing
 
 
@@ -154,8 +172,8 @@ def cabinet(draws: Draws, palette: Palette) -> Thing:
     body = frame_paint(draws, palette)
     fronts = draws.pick((body, flat(palette.main), flat(palette.light), any_paint(draws.branch("front"), palette.main, palette, 0.5)))
     base = draws.pick((0.0, 0.06, 0.15))
-    thing = [Piece(shapes.moved(box(width, height, depth, 0.01), y=base + height / 2), body)]
-    thing.append(Piece(shapes.moved(lying(width + 0.05, 0.04, depth + 0.05), y=base + height), body))
+    thing = [put(box(width, height, depth, 0.01), body, y=base + height / 2)]
+    thing.append(put(lying(width + 0.05, 0.04, depth + 0.05), body, y=base + height))
     if base > 0.1:
         thing += four_legs(draws, width, depth, base, 0.06, body)
     columns, rows = draws.integer(1, 3), draws.integer(1, 4)
@@ -166,7 +184,9 @@ def cabinet(draws: Draws, palette: Palette) -> Thing:
             x, y = (column + 0.5) * w - width / 2, base + 0.03 + (row + 0.5) * h
             thing += moved(front_panel(draws, palette, w * 0.93, h * 0.93, fronts), x, y, depth / 2)
     if draws.chance(0.25):
-        thing += moved([Piece(panel(width * 0.8, height * 0.3), picture(screen(draws, palette, 2.0)))], y=base + height * 0.7, z=depth / 2 + 0.025)
+        thing += moved(
+            [Piece(panel(width * 0.8, height * 0.3), picture(screen(draws, palette, 2.0)))], y=base + height * 0.7, z=depth / 2 + 0.025
+        )
     return thing
 
 
@@ -175,11 +195,11 @@ def shelf(draws: Draws, palette: Palette) -> Thing:
     width, height, depth = draws.uniform(0.6, 1.1), draws.uniform(0.8, 1.6), draws.uniform(0.25, 0.4)
     paint = frame_paint(draws, palette)
     rows = draws.integer(2, 5)
-    thing = paired([Piece(shapes.moved(box(0.04, height, depth), width / 2, height / 2), paint)])
+    thing = paired([put(box(0.04, height, depth), paint, width / 2, height / 2)])
     if draws.chance(0.6):
-        thing.append(Piece(shapes.moved(box(width, height, 0.02), y=height / 2, z=-depth / 2), draws.pick((paint, flat(palette.second)))))
+        thing.append(put(box(width, height, 0.02), draws.pick((paint, flat(palette.second))), y=height / 2, z=-depth / 2))
     for row in range(rows + 1):
-        thing.append(Piece(shapes.moved(lying(width, 0.035, depth), y=height * row / rows + (0.02 if row == 0 else 0)), paint))
+        thing.append(put(lying(width, 0.035, depth), paint, y=height * row / rows + (0.02 if row == 0 else 0)))
     space = height / rows
     for row in range(rows):
         at = -width / 2 + 0.04
@@ -187,7 +207,7 @@ def shelf(draws: Draws, palette: Palette) -> Thing:
             thick, high = draws.uniform(0.03, 0.1), space * draws.uniform(0.45, 0.8)
             colour = draws.pick(palette.all()) if draws.chance(0.6) else shaded(palette.main, draws.uniform(0.6, 1.3))
             book = box(thick * 0.94, high, depth * draws.uniform(0.6, 0.8), 0.004)
-            thing.append(Piece(shapes.moved(book, at + thick / 2, height * row / rows + 0.03 + high / 2, 0.02), flat(colour)))
+            thing.append(put(book, flat(colour), at + thick / 2, height * row / rows + 0.03 + high / 2, 0.02))
             at += thick + (draws.uniform(0.05, 0.3) if draws.chance(0.12) else 0)
     return thing
 
@@ -201,17 +221,22 @@ def sofa(draws: Draws, palette: Palette) -> Thing:
     cloth = any_paint(draws.branch("cloth"), palette.main, palette, draws.uniform(0.3, 0.6))
     cushion = draws.pick((cloth, any_paint(draws.branch("cushion"), palette.second, palette, 0.3)))
     thing = [
-        Piece(shapes.moved(box(width, seat * 0.7, depth, 0.03, 2), y=0.08 + seat * 0.35), cloth),
-        Piece(shapes.moved(shapes.turned(box(width, back + seat * 0.5, 0.18, soft, 3), "x", -draws.uniform(4, 12)), y=seat + back / 2, z=-depth / 2 + 0.06), cloth),
+        put(box(width, seat * 0.7, depth, 0.03, 2), cloth, y=0.08 + seat * 0.35),
+        put(
+            shapes.turned(box(width, back + seat * 0.5, 0.18, soft, 3), "x", -draws.uniform(4, 12)),
+            cloth,
+            y=seat + back / 2,
+            z=-depth / 2 + 0.06,
+        ),
     ]
-    side = Piece(shapes.moved(box(arm, seat + arm_height, depth, soft, 3), width / 2 + arm / 2 - 0.02, 0.06 + (seat + arm_height) / 2), cloth)
+    side = put(box(arm, seat + arm_height, depth, soft, 3), cloth, width / 2 + arm / 2 - 0.02, 0.06 + (seat + arm_height) / 2)
     thing += paired([side])
     for i in range(seats):
         x = (i - (seats - 1) / 2) * width / seats
-        thing.append(Piece(shapes.moved(box(width / seats * 0.97, 0.15, depth * 0.8, 0.05, 3), x, seat, 0.06), cushion))
+        thing.append(put(box(width / seats * 0.97, 0.15, depth * 0.8, 0.05, 3), cushion, x, seat, 0.06))
         if draws.chance(0.4):
             pillow = shapes.turned(box(0.34, 0.34, 0.14, 0.068, 4), "x", -20)
-            thing.append(Piece(shapes.moved(pillow, x + draws.uniform(-0.05, 0.05), seat + 0.2, -depth / 2 + 0.25), printed(draws, palette, 0.2)))
+            thing.append(put(pillow, printed(draws, palette, 0.2), x + draws.uniform(-0.05, 0.05), seat + 0.2, -depth / 2 + 0.25))
     return thing + four_legs(draws, width + arm, depth, 0.09, 0.05, flat(palette.dark))
 
 
@@ -220,15 +245,28 @@ def bed(draws: Draws, palette: Palette) -> Thing:
     width, length = draws.pick((0.9, 1.4)), draws.uniform(1.7, 2.0)
     paint = frame_paint(draws, palette)
     thing = [
-        Piece(shapes.moved(box(width, 0.2, length, 0.02), y=0.25), paint),
-        Piece(shapes.moved(box(width * 0.96, 0.2, length * 0.97, 0.06, 3), y=0.42), flat(palette.light)),
-        Piece(shapes.moved(box(width * 1.02, 0.2, length * draws.uniform(0.5, 0.75), 0.05, 3), y=0.45, z=length * 0.14), printed(draws, palette, draws.uniform(0.3, 0.7))),
-        Piece(shapes.moved(box(width, draws.uniform(0.6, 1.0), 0.07, 0.02), y=0.5, z=-length / 2), paint),
+        put(box(width, 0.2, length, 0.02), paint, y=0.25),
+        put(box(width * 0.96, 0.2, length * 0.97, 0.06, 3), flat(palette.light), y=0.42),
+        put(
+            box(width * 1.02, 0.2, length * draws.uniform(0.5, 0.75), 0.05, 3),
+            printed(draws, palette, draws.uniform(0.3, 0.7)),
+            y=0.45,
+            z=length * 0.14,
+        ),
+        put(box(width, draws.uniform(0.6, 1.0), 0.07, 0.02), paint, y=0.5, z=-length / 2),
     ]
     if draws.chance(0.5):
-        thing.append(Piece(shapes.moved(box(width, 0.4, 0.06, 0.02), y=0.35, z=length / 2), paint))
+        thing.append(put(box(width, 0.4, 0.06, 0.02), paint, y=0.35, z=length / 2))
     for x in (-width / 4, width / 4) if width > 1 else (0.0,):
-        thing.append(Piece(shapes.moved(shapes.turned(box(0.5, 0.14, 0.32, 0.068, 4), "x", 12), x, 0.57, -length / 2 + 0.26), flat(draws.pick((palette.light, palette.accent)))))
+        thing.append(
+            put(
+                shapes.turned(box(0.5, 0.14, 0.32, 0.068, 4), "x", 12),
+                flat(draws.pick((palette.light, palette.accent))),
+                x,
+                0.57,
+                -length / 2 + 0.26,
+            )
+        )
     return thing + four_legs(draws, width, length, 0.18, 0.08, paint)
 
 
@@ -239,13 +277,26 @@ def lamp(draws: Draws, palette: Palette) -> Thing:
     wide, narrow, tall = draws.uniform(0.22, 0.36), draws.uniform(0.08, 0.25), draws.uniform(0.22, 0.4)
     shade = lathe([(wide, 0), (wide - 0.01, 0), (narrow - 0.01, tall), (narrow, tall), (wide, 0.001)], 36)
     cover = any_paint(draws.branch("shade"), draws.pick((palette.main, palette.light, palette.accent)), palette, 0.3)
-    bulb = Piece(shapes.moved(ball(0.06, segments=16), y=0.08), flat((1.0, 0.93, 0.7)))
+    bulb = put(ball(0.06, segments=16), flat((1.0, 0.93, 0.7)), y=0.08)
     if draws.chance(0.3):
         bend = smooth_curve([(0, 0, 0), (-0.15, height * 0.5, 0), (0.0, height, 0), (0.3, height * 1.02, 0)])
-        head = [Piece(p.shape, p.paint) for p in (Piece(shapes.turned(shape, "z", 25), paint) for shape, paint in ((shade, cover), (bulb.shape, bulb.paint)))]
+        head = [
+            Piece(p.shape, p.paint)
+            for p in (Piece(shapes.turned(shape, "z", 25), paint) for shape, paint in ((shade, cover), (bulb.shape, bulb.paint)))
+        ]
         return [Piece(foot, metal), Piece(tube(bend, 0.025, 10), metal), *moved(head, 0.36, height - tall * 0.8)]
-    stem = cylinder(0.02, height, segments=12) if draws.chance(0.5) else lathe([(0, 0), *((draws.uniform(0.03, 0.14), height * t) for t in np.linspace(0.1, 0.8, 6).tolist()), (0.02, height), (0, height)])
-    return [Piece(foot, metal), Piece(stem, metal if draws.chance(0.5) else flat(palette.second)), *moved([Piece(shade, cover), bulb], y=height - 0.08)]
+    stem = (
+        cylinder(0.02, height, segments=12)
+        if draws.chance(0.5)
+        else lathe(
+            [(0, 0), *((draws.uniform(0.03, 0.14), height * t) for t in np.linspace(0.1, 0.8, 6).tolist()), (0.02, height), (0, height)]
+        )
+    )
+    return [
+        Piece(foot, metal),
+        Piece(stem, metal if draws.chance(0.5) else flat(palette.second)),
+        *moved([Piece(shade, cover), bulb], y=height - 0.08),
+    ]
 
 
 def monitor(draws: Draws, palette: Palette) -> Thing:
@@ -256,26 +307,48 @@ def monitor(draws: Draws, palette: Palette) -> Thing:
     shown = picture(screen(draws.branch("screen"), palette, width / height))
     if kind == "laptop":
         depth = width * 0.68
-        lid = [Piece(box(width, height, 0.03, 0.012, 2), shell), Piece(shapes.moved(panel(width * 0.93, height * 0.88), z=0.018), shown)]
-        thing = [Piece(shapes.moved(box(width, 0.04, depth, 0.012, 2), y=0.02), shell)]
+        lid = [Piece(box(width, height, 0.03, 0.012, 2), shell), put(panel(width * 0.93, height * 0.88), shown, z=0.018)]
+        thing = [put(box(width, 0.04, depth, 0.012, 2), shell, y=0.02)]
         lean = draws.uniform(8, 30)
         thing += moved([Piece(shapes.turned(shapes.moved(p.shape, y=height / 2), "x", -lean), p.paint) for p in lid], y=0.04, z=-depth / 2)
         for row in range(4):
             for column in range(10):
-                thing.append(Piece(shapes.moved(box(width * 0.075, 0.015, 0.055), (column - 4.5) * width * 0.088, 0.045, -depth * 0.3 + row * 0.075), flat(palette.dark)))
+                thing.append(
+                    put(
+                        box(width * 0.075, 0.015, 0.055),
+                        flat(palette.dark),
+                        (column - 4.5) * width * 0.088,
+                        0.045,
+                        -depth * 0.3 + row * 0.075,
+                    )
+                )
         return thing
     if kind == "old":
         depth = draws.uniform(0.5, 0.7)
         case = tapered(shapes.turned(box(width, depth, height, 0.05, 3), "x", 90), 1.0)
-        thing = [Piece(case, draws.pick((shell, wooden(draws, draw_wood(draws))))), Piece(shapes.moved(box(width * 0.66, height * 0.78, 0.03, 0.012, 2), -width * 0.1, 0, depth / 2), flat(palette.dark))]
-        thing.append(Piece(shapes.moved(panel(width * 0.6, height * 0.7), -width * 0.1, 0, depth / 2 + 0.02), shown))
+        thing = [
+            Piece(case, draws.pick((shell, wooden(draws, draw_wood(draws))))),
+            put(box(width * 0.66, height * 0.78, 0.03, 0.012, 2), flat(palette.dark), -width * 0.1, 0, depth / 2),
+        ]
+        thing.append(put(panel(width * 0.6, height * 0.7), shown, -width * 0.1, 0, depth / 2 + 0.02))
         for i in range(3):
-            thing.append(Piece(shapes.moved(shapes.turned(cylinder(0.05, 0.06, 0.01, 16), "x", 90), width * 0.36, height * (0.28 - 0.2 * i), depth / 2), flat(palette.accent)))
+            thing.append(
+                put(
+                    shapes.turned(cylinder(0.05, 0.06, 0.01, 16), "x", 90),
+                    flat(palette.accent),
+                    width * 0.36,
+                    height * (0.28 - 0.2 * i),
+                    depth / 2,
+                )
+            )
         antenna = tube(np.array([[0, height / 2, 0], [0.3, height / 2 + 0.45, 0]]), 0.012, 8)
         return [*thing, *paired([Piece(antenna, flat((0.6, 0.6, 0.6)))])]
-    thing = moved([Piece(box(width, height, 0.06, 0.015, 2), shell), Piece(shapes.moved(panel(width * 0.95, height * 0.9), z=0.034), shown)], y=height / 2 + 0.2)
-    thing.append(Piece(shapes.moved(box(0.1, 0.35, 0.04), y=0.18, z=-0.04), shell))
-    return [*thing, Piece(shapes.moved(box(width * 0.4, 0.03, 0.25, 0.01), y=0.015), shell)]
+    thing = moved(
+        [Piece(box(width, height, 0.06, 0.015, 2), shell), put(panel(width * 0.95, height * 0.9), shown, z=0.034)],
+        y=height / 2 + 0.2,
+    )
+    thing.append(put(box(0.1, 0.35, 0.04), shell, y=0.18, z=-0.04))
+    return [*thing, put(box(width * 0.4, 0.03, 0.25, 0.01), shell, y=0.015)]
 
 
 FURNITURE = (chair, chair, chair, stool, table, table, cabinet, cabinet, shelf, sofa, sofa, bed, lamp, monitor)

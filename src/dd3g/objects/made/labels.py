@@ -22,7 +22,9 @@ def label_front(draws: Draws, palette: Palette, aspect: float = 1.0) -> Canvas:
     word = draw_word(draws, draws.integer(3, 6))
     colour = draws.pick((palette.light, WHITE, palette.dark, palette.accent))
     if draws.chance(0.5):
-        canvas.rectangle(0.04 * aspect, title_y - 0.03, 0.92 * aspect, title_height + 0.06, _contrast(colour, palette), draws.pick((0.0, 0.04)))
+        canvas.rectangle(
+            0.04 * aspect, title_y - 0.03, 0.92 * aspect, title_height + 0.06, _contrast(colour, palette), draws.pick((0.0, 0.04))
+        )
     write(canvas, word, 0.1 * aspect, title_y, title_height, colour, draws.uniform(0.14, 0.26), width=0.82 * aspect)
     below = title_y + title_height + 0.06
     if draws.chance(0.6):
@@ -132,12 +134,16 @@ def screen(draws: Draws, palette: Palette, aspect: float) -> Canvas:
     elif kind == "bars":
         for i in range(6):
             height = draws.uniform(0.15, 0.7)
-            canvas.rectangle((0.1 + 0.14 * i) * aspect, 0.85 - height, 0.09 * aspect, height, draws.pick((palette.main, palette.accent, palette.second)))
+            canvas.rectangle(
+                (0.1 + 0.14 * i) * aspect, 0.85 - height, 0.09 * aspect, height, draws.pick((palette.main, palette.accent, palette.second))
+            )
     else:
         columns = max(2, round(3 * aspect))
         for row in range(4):
             for column in range(columns):
-                canvas.rectangle((column + 0.2) / columns * aspect, 0.06 + row * 0.24, 0.6 / columns * aspect, 0.15, draws.pick(palette.all()[:4]), 0.03)
+                canvas.rectangle(
+                    (column + 0.2) / columns * aspect, 0.06 + row * 0.24, 0.6 / columns * aspect, 0.15, draws.pick(palette.all()[:4]), 0.03
+                )
     return canvas
 
 

@@ -59,7 +59,9 @@ def draw_word(draws: Draws, length: int) -> str:
     return "".join(draws.pick(_VOWELS if (i + first) % 2 else _CONSONANTS) for i in range(length))
 
 
-def write(canvas: Canvas, text: str, x: float, y: float, height: float, colour: Colour, weight: float = 0.16, width: float | None = None) -> None:
+def write(
+    canvas: Canvas, text: str, x: float, y: float, height: float, colour: Colour, weight: float = 0.16, width: float | None = None
+) -> None:
     """Writes a text in capitals.
 
     Args:
@@ -77,5 +79,8 @@ def write(canvas: Canvas, text: str, x: float, y: float, height: float, colour: 
     letter = step * 0.74
     for i, sign in enumerate(text):
         for stroke in strokes(sign) if sign != " " else ():
-            points = [(x + i * step + weight * height / 2 + px / 4 * (letter - weight * height / 2), y + weight * height / 2 + py / 6 * inner) for px, py in stroke]
+            points = [
+                (x + i * step + weight * height / 2 + px / 4 * (letter - weight * height / 2), y + weight * height / 2 + py / 6 * inner)
+                for px, py in stroke
+            ]
             canvas.line(points, weight * height, colour)

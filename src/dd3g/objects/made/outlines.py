@@ -82,7 +82,11 @@ def extruded(outline: Outline, depth: float, bevel: float = 0.0) -> Shape:
     bevel = min(bevel, depth * 0.45)
     inset = _inset(outline, bevel) if bevel > 0 else outline
     half = depth / 2
-    rings = [(inset, -half), (outline, -half + bevel), (outline, half - bevel), (inset, half)] if bevel > 0 else [(outline, -half), (outline, half)]
+    rings = (
+        [(inset, -half), (outline, -half + bevel), (outline, half - bevel), (inset, half)]
+        if bevel > 0
+        else [(outline, -half), (outline, half)]
+    )
     low, high = outline.min(0), outline.max(0)
     triangles = _ears(inset)
     front = _cap(inset, half, triangles, low, high, mirrored_chart=False)

@@ -11,7 +11,7 @@ from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.canvas import Canvas
 from dd3g.objects.made.labels import label_back, label_front, wrapper
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, tiled, turned
+from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, put, tiled, turned
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
 from dd3g.objects.made.patterns import any_colour_as_palette, planks
 from dd3g.objects.made.shape import Shape, grid_shape
@@ -33,7 +33,7 @@ def carton(draws: Draws, palette: Palette) -> Thing:
         thing += turned(_stuck(panel(depth * 0.995, height * 0.995), width / 2, left, right), "y", 90)
     if draws.chance(0.5):
         lid = panel(width * 0.99, depth * 0.99)
-        thing += turned([Piece(shapes.moved(lid, z=height / 2 + PROUD), picture(label_front(draws.branch("top"), palette, width / depth)))], "x", -90)
+        thing += turned([put(lid, picture(label_front(draws.branch("top"), palette, width / depth)), z=height / 2 + PROUD)], "x", -90)
     return thing
 
 
@@ -47,16 +47,16 @@ def milk_carton(draws: Draws, palette: Palette) -> Thing:
     """A tall carton with a gable, perhaps with a cap on its slope."""
     width, height = draws.uniform(0.5, 0.7), draws.uniform(0.8, 1.3)
     gable = width * draws.uniform(0.35, 0.5)
-    thing = [Piece(shapes.moved(box(width, height, width), y=height / 2), flat(palette.light))]
+    thing = [put(box(width, height, width), flat(palette.light), y=height / 2)]
     pictures = label_front(draws.branch("front"), palette, width / height), label_back(draws.branch("back"), palette, width / height)
     for i, angle in enumerate((0, 90, 180, 270)):
-        thing += moved(turned([Piece(shapes.moved(panel(width, height), z=width / 2 + PROUD), picture(pictures[i % 2]))], "y", angle), y=height / 2)
+        thing += moved(turned([put(panel(width, height), picture(pictures[i % 2]), z=width / 2 + PROUD)], "y", angle), y=height / 2)
     roof = extruded(np.array([[-width / 2, 0], [width / 2, 0], [0.0, gable]]), width)
-    thing.append(Piece(shapes.moved(shapes.turned(roof, "y", 90), y=height), flat(palette.main)))
-    thing.append(Piece(shapes.moved(box(width, 0.14, 0.03), y=height + gable + 0.04), flat(palette.main)))
+    thing.append(put(shapes.turned(roof, "y", 90), flat(palette.main), y=height))
+    thing.append(put(box(width, 0.14, 0.03), flat(palette.main), y=height + gable + 0.04))
     if draws.chance(0.6):
         cap = shapes.turned(cylinder(0.1, 0.09, 0.01), "x", math.degrees(math.atan2(gable, width / 2)))
-        thing.append(Piece(shapes.moved(cap, y=height + gable / 2, z=width / 4), flat(palette.accent)))
+        thing.append(put(cap, flat(palette.accent), y=height + gable / 2, z=width / 4))
     return thing
 
 
@@ -71,24 +71,35 @@ def tin(draws: Draws, palette: Palette) -> Thing:
     ]  # fmt: skip
     side = height - 4 * rim
     label = wrapper(draws.branch("label"), palette, 2 * math.pi * radius / side)
-    thing = [Piece(lathe(body), metal), Piece(shapes.moved(barrel(radius - 0.004, side), y=2 * rim), picture(label))]
+    thing = [Piece(lathe(body), metal), put(barrel(radius - 0.004, side), picture(label), y=2 * rim)]
     if draws.chance(0.4):
         ring = shapes.moved(torus(0.07, 0.014), y=height, z=radius * 0.45)
-        thing += [Piece(ring, metal), Piece(shapes.moved(box(0.05, 0.02, 0.16, 0.008), y=height, z=radius * 0.25), metal)]
+        thing += [Piece(ring, metal), put(box(0.05, 0.02, 0.16, 0.008), metal, y=height, z=radius * 0.25)]
     return thing
 
 
 def spray_can(draws: Draws, palette: Palette) -> Thing:
     """A tall can with a nozzle or a cap."""
     radius, height = draws.uniform(0.22, 0.32), draws.uniform(0.9, 1.3)
-    body: Profile = [(0, 0), (radius, 0), (radius, height), (radius * 0.85, height + 0.07), (radius * 0.5, height + 0.12), (radius * 0.45, height + 0.16), (0, height + 0.16)]
+    body: Profile = [
+        (0, 0),
+        (radius, 0),
+        (radius, height),
+        (radius * 0.85, height + 0.07),
+        (radius * 0.5, height + 0.12),
+        (radius * 0.45, height + 0.16),
+        (0, height + 0.16),
+    ]
     label = wrapper(draws.branch("label"), palette, 2 * math.pi * radius / height * 1.1)
-    thing = [Piece(lathe(body), flat(draw_metal(draws))), Piece(shapes.moved(barrel(radius + PROUD, height * 0.92), y=height * 0.04), picture(label))]
+    thing = [
+        Piece(lathe(body), flat(draw_metal(draws))),
+        put(barrel(radius + PROUD, height * 0.92), picture(label), y=height * 0.04),
+    ]
     if draws.chance(0.5):
-        thing.append(Piece(shapes.moved(cylinder(radius * 0.92, radius * 1.5, 0.03), y=height + 0.02), flat(palette.accent)))
+        thing.append(put(cylinder(radius * 0.92, radius * 1.5, 0.03), flat(palette.accent), y=height + 0.02))
     else:
-        thing.append(Piece(shapes.moved(cylinder(0.07, 0.14, 0.02), y=height + 0.15), flat(palette.light)))
-        thing.append(Piece(shapes.moved(box(0.04, 0.04, 0.1), y=height + 0.23, z=0.06), flat(palette.dark)))
+        thing.append(put(cylinder(0.07, 0.14, 0.02), flat(palette.light), y=height + 0.15))
+        thing.append(put(box(0.04, 0.04, 0.1), flat(palette.dark), y=height + 0.23, z=0.06))
     return thing
 
 
@@ -99,10 +110,22 @@ def bottle(draws: Draws, palette: Palette) -> Thing:
     turn = [(neck + (radius - neck) * (0.5 + 0.5 * math.cos(math.pi * t)), belly + shoulder * t) for t in np.linspace(0, 1, 9).tolist()]
     top = belly + shoulder + neck_height
     waist = draws.uniform(0.85, 1.0)
-    body: Profile = [(0, 0.02), (radius * 0.85, 0), (radius * 0.97, 0.03), (radius, 0.09), (radius * waist, belly / 2), *turn, (neck, top), (0, top)]
+    body: Profile = [
+        (0, 0.02),
+        (radius * 0.85, 0),
+        (radius * 0.97, 0.03),
+        (radius, 0.09),
+        (radius * waist, belly / 2),
+        *turn,
+        (neck, top),
+        (0, top),
+    ]
     glass = flat(draws.pick((palette.main, palette.light, palette.second, (0.16, 0.3, 0.18), (0.36, 0.2, 0.08))))
     cap = draws.pick((palette.accent, palette.dark, palette.light))
-    thing = [Piece(lathe(body), glass), Piece(shapes.moved(cylinder(neck * 1.12, draws.uniform(0.08, 0.16), 0.012), y=top - 0.04), flat(cap))]
+    thing = [
+        Piece(lathe(body), glass),
+        put(cylinder(neck * 1.12, draws.uniform(0.08, 0.16), 0.012), flat(cap), y=top - 0.04),
+    ]
     if draws.chance(0.8) and waist > 0.93:
         low, high = 0.16 * belly, 0.9 * belly
         arc = (-180.0, 180.0) if draws.chance(0.5) else (-70.0, 70.0)
@@ -116,11 +139,23 @@ def jar(draws: Draws, palette: Palette) -> Thing:
     """A wide glass with a lid, full of something."""
     radius, height = draws.uniform(0.32, 0.45), draws.uniform(0.45, 0.9)
     neck = radius * draws.uniform(0.75, 0.92)
-    body: Profile = [(0, 0), (radius * 0.9, 0), (radius, 0.07), (radius, height * 0.82), (radius * 0.97, height * 0.88), (neck, height * 0.94), (neck, height)]
+    body: Profile = [
+        (0, 0),
+        (radius * 0.9, 0),
+        (radius, 0.07),
+        (radius, height * 0.82),
+        (radius * 0.97, height * 0.88),
+        (neck, height * 0.94),
+        (neck, height),
+    ]
     label = shapes.moved(barrel(radius + PROUD, height * 0.55, arc_deg=(-75, 75)), y=height * 0.16)
     aspect = 2 * math.pi * radius * 150 / 360 / (height * 0.55)
-    lid = Piece(shapes.moved(cylinder(neck * 1.06, 0.12, 0.015), y=height - 0.02), any_paint(draws.branch("lid"), palette.accent, palette, 0.3))
-    thing = [Piece(lathe(body), any_paint(draws.branch("content"), palette.main, palette)), Piece(label, picture(label_front(draws, palette, aspect))), lid]
+    lid = put(cylinder(neck * 1.06, 0.12, 0.015), any_paint(draws.branch("lid"), palette.accent, palette, 0.3), y=height - 0.02)
+    thing = [
+        Piece(lathe(body), any_paint(draws.branch("content"), palette.main, palette)),
+        Piece(label, picture(label_front(draws, palette, aspect))),
+        lid,
+    ]
     if draws.chance(0.25):
         cloth = lathe([(neck * 1.35, height - 0.08), (neck * 1.1, height + 0.1), (neck * 0.8, height + 0.13), (0, height + 0.13)], 24)
         thing[-1] = Piece(cloth, printed(draws, palette, 0.3))
@@ -133,7 +168,9 @@ def bag(draws: Draws, palette: Palette) -> Thing:
     x, y = np.linspace(-1, 1, 17), np.linspace(-1, 1, 21)
     bulge = thick * (1 - np.abs(x[None]) ** 2.5) ** 0.6 * (1 - np.abs(y[:, None]) ** 4) ** 0.8
     crease = 1 - 0.06 * np.cos(y[:, None] * 5) * np.abs(x[None])
-    points = np.stack(np.broadcast_arrays(x[None] * width / 2 * (1 - 0.05 * (1 - y[:, None] ** 2)), y[:, None] * height / 2, bulge * crease), -1)
+    points = np.stack(
+        np.broadcast_arrays(x[None] * width / 2 * (1 - 0.05 * (1 - y[:, None] ** 2)), y[:, None] * height / 2, bulge * crease), -1
+    )
     side = grid_shape(points)
     aspect = width / height
     seam = Piece(box(width, 0.06, 0.012), flat(shaded(palette.main, 0.85)))
@@ -167,7 +204,17 @@ def wooden_barrel(draws: Draws, palette: Palette) -> Thing:
     rows = np.linspace(0, 1, 11).tolist()
     side = [(radius + belly * math.sin(math.pi * t), height * t) for t in rows]
     wood = any_colour_as_palette(draw_wood(draws), palette)
-    body = lathe([(0, 0.04), (radius - 0.04, 0.04), (radius - 0.03, 0), *side, (radius - 0.03, height), (radius - 0.04, height - 0.04), (0, height - 0.04)])
+    body = lathe(
+        [
+            (0, 0.04),
+            (radius - 0.04, 0.04),
+            (radius - 0.03, 0),
+            *side,
+            (radius - 0.03, height),
+            (radius - 0.04, height - 0.04),
+            (0, height - 0.04),
+        ]
+    )
     thing = [Piece(body, tiled(planks(draws, wood), 0.8))]
     hoop = flat(draw_metal(draws))
     for t in (0.1, 0.3, 0.7, 0.9)[:: draws.pick((1, 3))]:
@@ -189,17 +236,25 @@ def crate(draws: Draws, palette: Palette) -> Thing:
         short = shapes.moved(shapes.turned(shapes.turned(box(height / rows * 0.85, depth, 0.04), "z", 90), "y", 90), x=width / 2, y=y)
         thing += [Piece(long, board), Piece(shapes.turned(long, "y", 180), board)]
         thing += paired([Piece(short, board)])
-    post = Piece(shapes.moved(box(0.07, height, 0.07), width / 2 - 0.05, height / 2, depth / 2 - 0.05), flat(shaded(wood, 0.8)))
+    post = put(box(0.07, height, 0.07), flat(shaded(wood, 0.8)), width / 2 - 0.05, height / 2, depth / 2 - 0.05)
     thing += paired([post, *turned([post], "y", 0)])
-    thing += paired([Piece(shapes.moved(post.shape, z=-depth + 0.1), post.paint)])
+    thing += paired([put(post.shape, post.paint, z=-depth + 0.1)])
     if draws.chance(0.5):
         fruit = draws.pick((palette.accent, palette.main, palette.second))
         for i in range(12):
             x, z = ((i % 4) - 1.5) * width * 0.22, ((i // 4) - 1) * depth * 0.28
             size = draws.uniform(0.09, 0.13)
-            thing.append(Piece(shapes.moved(ball(size, segments=16), x + draws.uniform(-0.03, 0.03), height * draws.uniform(0.75, 0.98), z), flat(shaded(fruit, draws.uniform(0.8, 1.1)))))
+            thing.append(
+                put(
+                    ball(size, segments=16),
+                    flat(shaded(fruit, draws.uniform(0.8, 1.1))),
+                    x + draws.uniform(-0.03, 0.03),
+                    height * draws.uniform(0.75, 0.98),
+                    z,
+                )
+            )
     elif draws.chance(0.6):
-        thing.append(Piece(shapes.moved(box(width, 0.05, depth), y=height), board))
+        thing.append(put(box(width, 0.05, depth), board, y=height))
     return thing
 
 
@@ -209,13 +264,13 @@ def gift(draws: Draws, palette: Palette) -> Thing:
     ribbon = Paint(palette.accent)
     band = draws.uniform(0.08, 0.16)
     thing = [
-        Piece(shapes.moved(box(width, height, depth, 0.015), y=height / 2), printed(draws, palette, draws.uniform(0.3, 0.6))),
-        Piece(shapes.moved(box(band, height + 0.012, depth + 0.012), y=height / 2), ribbon),
-        Piece(shapes.moved(box(width + 0.012, height + 0.012, band), y=height / 2), ribbon),
-        Piece(shapes.moved(ball(band * 0.5, band * 0.4, segments=16), y=height + band * 0.4), ribbon),
+        put(box(width, height, depth, 0.015), printed(draws, palette, draws.uniform(0.3, 0.6)), y=height / 2),
+        put(box(band, height + 0.012, depth + 0.012), ribbon, y=height / 2),
+        put(box(width + 0.012, height + 0.012, band), ribbon, y=height / 2),
+        put(ball(band * 0.5, band * 0.4, segments=16), ribbon, y=height + band * 0.4),
     ]
     loop = smooth_curve([(0, 0, 0), (0.16, 0.16, 0.03), (0.3, 0.12, 0), (0.2, 0.01, -0.03), (0, 0, 0)])
-    bow = Piece(shapes.moved(tube(loop, [band * 0.2, band * 0.4, band * 0.2], 8, 0.4), y=height + 0.02), ribbon)
+    bow = put(tube(loop, [band * 0.2, band * 0.4, band * 0.2], 8, 0.4), ribbon, y=height + 0.02)
     return thing + (paired([bow]) if draws.chance(0.6) else around([bow], draws.integer(3, 5)))
 
 

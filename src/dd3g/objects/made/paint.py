@@ -39,6 +39,11 @@ Thing = list[Piece]
 Recipe = Callable[[Draws, Palette], Thing]
 
 
+def put(shape: Shape, paint: Paint, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Piece:
+    """A painted shape, shifted."""
+    return Piece(shapes.moved(shape, x, y, z), paint)
+
+
 def flat(colour: Colour) -> Paint:
     """One colour."""
     return Paint(colour)

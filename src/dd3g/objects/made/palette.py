@@ -32,11 +32,12 @@ class Palette:
 
 def oklch(lightness: float, chroma: float, hue_deg: float) -> Colour:
     """sRGB of an OKLCh colour; chroma is lowered until the colour can be shown."""
-    for _ in range(24):
-        rgb = _linear_from_oklch(lightness, chroma, hue_deg)
+    rgb = _linear_from_oklch(lightness, chroma, hue_deg)
+    for _ in range(23):
         if rgb.min() >= -1e-4 and rgb.max() <= 1 + 1e-4:
             break
         chroma *= 0.88
+        rgb = _linear_from_oklch(lightness, chroma, hue_deg)
     rgb = rgb.clip(0, 1)
     red, green, blue = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055).tolist()
     return red, green, blue

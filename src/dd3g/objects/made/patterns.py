@@ -98,7 +98,13 @@ def dots(draws: Draws, palette: Palette) -> Canvas:
     for row in range(-1, rows + 1):
         for column in range(-1, count + 1):
             x, y = (column + 0.5 + shift * (row % 2)) / count, (row + 0.5) * step_y
-            canvas.ellipse(x, y, radius / count * (0.7 if shift else 1), radius / count * (0.7 if shift else 1), colours[(column % count + row % rows) % len(colours)])
+            canvas.ellipse(
+                x,
+                y,
+                radius / count * (0.7 if shift else 1),
+                radius / count * (0.7 if shift else 1),
+                colours[(column % count + row % rows) % len(colours)],
+            )
     return canvas
 
 

@@ -96,7 +96,11 @@ def bumpy(shape: Shape, height: float, waves: float, phases: Float64[np.ndarray,
     """Dented by a few slow waves along the line to the origin, as fruit and stones are. The same point moves the same way in every shape."""
     x, y, z = shape.positions.T
     a, b, c, d, e, f = phases * 2 * math.pi
-    wave = np.sin(waves * x + a) * np.sin(waves * 0.9 * y + b) + np.sin(waves * 1.1 * y + c) * np.sin(waves * z + d) + np.sin(waves * 1.3 * z + e) * np.sin(waves * x + f)
+    wave = (
+        np.sin(waves * x + a) * np.sin(waves * 0.9 * y + b)
+        + np.sin(waves * 1.1 * y + c) * np.sin(waves * z + d)
+        + np.sin(waves * 1.3 * z + e) * np.sin(waves * x + f)
+    )
     return replace(shape, positions=shape.positions * (1 + height * wave / 3)[:, None])
 
 

@@ -64,7 +64,11 @@ def cylinder(radius: float, height: float, bevel: float = 0.0, segments: int = 3
     """Standing on y = 0; ``top`` is the upper radius over the lower one. The chart's v covers side and ends together."""
     upper = radius * top
     bevel = min(bevel, height / 2, radius / 2, upper / 2 if upper else height)
-    side = [(radius - bevel, 0.0), (radius, bevel), (upper, height - bevel), (upper - bevel, height)] if bevel > 0 else [(radius, 0.0), (upper, height)]
+    side = (
+        [(radius - bevel, 0.0), (radius, bevel), (upper, height - bevel), (upper - bevel, height)]
+        if bevel > 0
+        else [(radius, 0.0), (upper, height)]
+    )
     return lathe([(0.0, 0.0), *side, *([(0.0, height)] if upper > 0 else [])], segments)
 
 

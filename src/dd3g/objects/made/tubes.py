@@ -36,7 +36,9 @@ def tube(curve: Curve, radii: float | Sequence[float], sides: int = 12, flatness
         round_ends: Half balls on the ends; else flat ones.
     """
     given = np.atleast_1d(np.array(radii, np.float64))
-    values = np.interp(np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(given)), given) if len(given) > 1 else np.full(len(curve), given[0])
+    values = (
+        np.interp(np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(given)), given) if len(given) > 1 else np.full(len(curve), given[0])
+    )
     centres, widths, tangents = _with_ends(curve, values, round_ends)
     first, second = _frames(tangents)
     angles = np.linspace(0, 2 * math.pi, sides + 1)

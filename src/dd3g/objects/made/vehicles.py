@@ -10,7 +10,7 @@ from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.labels import label_front
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, turned, wooden
+from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, put, turned, wooden
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
 from dd3g.objects.made.shape import Shape
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, panel, torus, upright
@@ -45,19 +45,37 @@ def car(draws: Draws, palette: Palette) -> Thing:
     front, back = length / 2, -length / 2
     low, shoulder, roof = radius * 0.7, radius * 0.7 + high, radius * 0.7 + high + cabin
     paint = flat(palette.main) if draws.chance(0.7) else any_paint(draws, palette.main, palette, 0.4)
-    body = side_view([(back, low), (back, shoulder), (front - 0.05, shoulder - draws.uniform(0, 0.08)), (front, low + high * 0.4), (front, low)][::-1], width)
+    body = side_view(
+        [(back, low), (back, shoulder), (front - 0.05, shoulder - draws.uniform(0, 0.08)), (front, low + high * 0.4), (front, low)][::-1],
+        width,
+    )
     hood, trunk, rake = draws.uniform(0.2, 0.42) * length, draws.uniform(0.0, 0.25) * length, draws.uniform(0.08, 0.25)
-    glass = [(back + trunk, shoulder - 0.02), (back + trunk + rake * 0.5, roof), (front - hood - rake, roof), (front - hood, shoulder - 0.02)]
+    glass = [
+        (back + trunk, shoulder - 0.02),
+        (back + trunk + rake * 0.5, roof),
+        (front - hood - rake, roof),
+        (front - hood, shoulder - 0.02),
+    ]
     top = [(z, y + 0.012) for z, y in glass[1:3]]
-    lid = side_view([(top[0][0], roof - 0.03), (top[0][0] + 0.02, roof + 0.015), (top[1][0] - 0.02, roof + 0.015), (top[1][0], roof - 0.03)][::-1], width * 0.9, 0.01)
+    lid = side_view(
+        [(top[0][0], roof - 0.03), (top[0][0] + 0.02, roof + 0.015), (top[1][0] - 0.02, roof + 0.015), (top[1][0], roof - 0.03)][::-1],
+        width * 0.9,
+        0.01,
+    )
     thing = [Piece(body, paint), Piece(side_view(glass[::-1], width * 0.86), flat(GLASS)), Piece(lid, paint)]
-    thing += axles(radius, 0.13, width - 0.06, [front - length * 0.2, back + length * 0.2], flat(draws.pick((draw_metal(draws), palette.accent, palette.light))))
+    thing += axles(
+        radius,
+        0.13,
+        width - 0.06,
+        [front - length * 0.2, back + length * 0.2],
+        flat(draws.pick((draw_metal(draws), palette.accent, palette.light))),
+    )
     lamp = upright(cylinder(0.055, 0.03, 0.008, 16), "z")
-    thing += paired([Piece(shapes.moved(lamp, width * 0.33, low + high * 0.45, front - 0.015), flat(LAMP))])
-    thing += paired([Piece(shapes.moved(box(0.1, 0.06, 0.03), width * 0.36, low + high * 0.6, back), flat((0.8, 0.1, 0.08)))])
-    thing += [Piece(shapes.moved(box(width * 1.01, 0.06, 0.06, 0.02), y=low + 0.05, z=z), flat(palette.dark)) for z in (front, back)]
+    thing += paired([put(lamp, flat(LAMP), width * 0.33, low + high * 0.45, front - 0.015)])
+    thing += paired([put(box(0.1, 0.06, 0.03), flat((0.8, 0.1, 0.08)), width * 0.36, low + high * 0.6, back)])
+    thing += [put(box(width * 1.01, 0.06, 0.06, 0.02), flat(palette.dark), y=low + 0.05, z=z) for z in (front, back)]
     if draws.chance(0.3):
-        thing.append(Piece(shapes.moved(box(0.3, 0.08, 0.1, 0.03), y=roof + 0.05, z=(top[0][0] + top[1][0]) / 2), flat(palette.accent)))
+        thing.append(put(box(0.3, 0.08, 0.1, 0.03), flat(palette.accent), y=roof + 0.05, z=(top[0][0] + top[1][0]) / 2))
     return thing
 
 
@@ -70,59 +88,81 @@ def lorry(draws: Draws, palette: Palette) -> Thing:
     paint = flat(palette.main)
     thing: Thing = []
     if kind == "bus":
-        thing.append(Piece(shapes.moved(box(width, cabin + 0.2, length, 0.05, 2), y=floor + cabin / 2 + 0.1), paint))
+        thing.append(put(box(width, cabin + 0.2, length, 0.05, 2), paint, y=floor + cabin / 2 + 0.1))
         for i in range(5):
             window = shapes.moved(box(width + 0.012, cabin * 0.4, length * 0.13, 0.0), y=floor + cabin * 0.78, z=(i - 2) * length * 0.18)
             thing.append(Piece(window, flat(GLASS)))
-        thing.append(Piece(shapes.moved(box(width * 0.88, cabin * 0.5, 0.02), y=floor + cabin * 0.75, z=length / 2), flat(GLASS)))
-        thing.append(Piece(shapes.moved(box(width + 0.008, 0.07, length * 0.99), y=floor + cabin * 0.4), flat(palette.second)))
+        thing.append(put(box(width * 0.88, cabin * 0.5, 0.02), flat(GLASS), y=floor + cabin * 0.75, z=length / 2))
+        thing.append(put(box(width + 0.008, 0.07, length * 0.99), flat(palette.second), y=floor + cabin * 0.4))
     else:
         front = length / 2 - 0.25
-        thing.append(Piece(shapes.moved(box(width, cabin, 0.5, 0.05, 2), y=floor + cabin / 2, z=front), paint))
-        thing.append(Piece(shapes.moved(box(width * 0.85, cabin * 0.38, 0.03), y=floor + cabin * 0.7, z=front + 0.25), flat(GLASS)))
-        thing.append(Piece(shapes.moved(box(width + 0.012, cabin * 0.36, 0.26), y=floor + cabin * 0.7, z=front + 0.02), flat(GLASS)))
-        thing.append(Piece(shapes.moved(box(width * 0.9, 0.1, length * 0.98), y=floor), flat(palette.dark)))
+        thing.append(put(box(width, cabin, 0.5, 0.05, 2), paint, y=floor + cabin / 2, z=front))
+        thing.append(put(box(width * 0.85, cabin * 0.38, 0.03), flat(GLASS), y=floor + cabin * 0.7, z=front + 0.25))
+        thing.append(put(box(width + 0.012, cabin * 0.36, 0.26), flat(GLASS), y=floor + cabin * 0.7, z=front + 0.02))
+        thing.append(put(box(width * 0.9, 0.1, length * 0.98), flat(palette.dark), y=floor))
         bed, at = length - 0.56, -0.27
         load = any_paint(draws.branch("load"), palette.second, palette, 0.5)
         if kind == "box":
             high = draws.uniform(0.6, 0.9)
-            thing.append(Piece(shapes.moved(box(width * 1.04, high, bed, 0.015), y=floor + 0.05 + high / 2, z=at), load))
-            side = turned([Piece(shapes.moved(panel(bed * 0.9, high * 0.85), z=width * 0.52 + 0.006), picture(label_front(draws, palette, bed / high)))], "y", 90)
+            thing.append(put(box(width * 1.04, high, bed, 0.015), load, y=floor + 0.05 + high / 2, z=at))
+            side = turned(
+                [put(panel(bed * 0.9, high * 0.85), picture(label_front(draws, palette, bed / high)), z=width * 0.52 + 0.006)],
+                "y",
+                90,
+            )
             thing += moved([*side, *turned(side, "y", 180)], y=floor + 0.05 + high / 2, z=at)
         elif kind == "tank":
-            thing.append(Piece(shapes.moved(upright(shapes.moved(capsule(0.34, bed), y=-bed / 2), "z"), y=floor + 0.36, z=at), load))
+            thing.append(put(upright(shapes.moved(capsule(0.34, bed), y=-bed / 2), "z"), load, y=floor + 0.36, z=at))
         elif kind == "dump":
             tray = side_view([(bed / 2, 0.0), (bed / 2 - 0.05, 0.45), (-bed / 2 - 0.05, 0.4), (-bed / 2, 0.0)], width * 1.05)
-            thing.append(Piece(shapes.moved(tray, y=floor + 0.05, z=at), load))
-            thing.append(Piece(shapes.moved(shapes.bumpy(ball(width * 0.45, 0.2, bed * 0.4), 0.15, 7.0, draws.uniforms(6)), y=floor + 0.42, z=at), flat((0.5, 0.38, 0.25))))
+            thing.append(put(tray, load, y=floor + 0.05, z=at))
+            thing.append(
+                put(
+                    shapes.bumpy(ball(width * 0.45, 0.2, bed * 0.4), 0.15, 7.0, draws.uniforms(6)),
+                    flat((0.5, 0.38, 0.25)),
+                    y=floor + 0.42,
+                    z=at,
+                )
+            )
         else:
             log = upright(shapes.moved(cylinder(0.1, bed, segments=14), y=-bed / 2), "z")
             for x, y in ((-0.21, 0.1), (0, 0.1), (0.21, 0.1), (-0.105, 0.28), (0.105, 0.28), (0, 0.46)):
-                thing.append(Piece(shapes.moved(log, x, floor + 0.05 + y, at), wooden(draws, draw_wood(draws))))
+                thing.append(put(log, wooden(draws, draw_wood(draws)), x, floor + 0.05 + y, at))
     lamp = upright(cylinder(0.05, 0.03, 0.008, 16), "z")
-    thing += paired([Piece(shapes.moved(lamp, width * 0.33, floor + 0.12, length / 2), flat(LAMP))])
+    thing += paired([put(lamp, flat(LAMP), width * 0.33, floor + 0.12, length / 2)])
     return thing + axles(radius, 0.13, width - 0.04, [length * 0.34, -length * 0.2, -length * 0.36], hub)
 
 
 def train(draws: Draws, palette: Palette) -> Thing:
     """A steam engine, alone or with a wagon."""
-    thing = [Piece(shapes.moved(box(0.5, 0.1, 1.3, 0.02), y=0.22), flat(palette.dark))]
+    thing = [put(box(0.5, 0.1, 1.3, 0.02), flat(palette.dark), y=0.22)]
     boiler = upright(shapes.moved(cylinder(0.24, 0.8, 0.02), y=-0.4), "z")
-    thing.append(Piece(shapes.moved(boiler, y=0.48, z=0.25), any_paint(draws.branch("boiler"), palette.main, palette, 0.4)))
+    thing.append(put(boiler, any_paint(draws.branch("boiler"), palette.main, palette, 0.4), y=0.48, z=0.25))
     for z in (0.0, 0.3, 0.55):
-        thing.append(Piece(shapes.moved(upright(shapes.moved(cylinder(0.25, 0.04), y=-0.02), "z"), y=0.48, z=z), flat(palette.accent)))
-    thing.append(Piece(shapes.moved(box(0.52, 0.62, 0.42, 0.02), y=0.56, z=-0.42), flat(palette.second)))
-    thing.append(Piece(shapes.moved(box(0.526, 0.22, 0.2), y=0.68, z=-0.42), flat(GLASS)))
-    thing.append(Piece(shapes.moved(box(0.62, 0.06, 0.54, 0.02), y=0.89, z=-0.42), flat(palette.main)))
+        thing.append(put(upright(shapes.moved(cylinder(0.25, 0.04), y=-0.02), "z"), flat(palette.accent), y=0.48, z=z))
+    thing.append(put(box(0.52, 0.62, 0.42, 0.02), flat(palette.second), y=0.56, z=-0.42))
+    thing.append(put(box(0.526, 0.22, 0.2), flat(GLASS), y=0.68, z=-0.42))
+    thing.append(put(box(0.62, 0.06, 0.54, 0.02), flat(palette.main), y=0.89, z=-0.42))
     stack = lathe([(0, 0), (0.07, 0), (0.07, 0.14), (0.12, 0.26), (0.09, 0.26), (0, 0.2)])
-    thing += [Piece(shapes.moved(stack, y=0.7, z=0.5), flat(palette.dark)), Piece(shapes.moved(ball(0.09), y=0.73, z=0.15), flat(palette.accent))]
-    thing.append(Piece(shapes.moved(upright(cylinder(0.07, 0.06, 0.01), "z"), y=0.6, z=0.65), flat(LAMP)))
-    thing.append(Piece(shapes.turned(shapes.moved(extruded(np.array([[-0.25, 0], [0.25, 0], [0.12, 0.2], [-0.12, 0.2]]), 0.1), y=0.04), "x", -25), flat(palette.accent)))
-    thing[-1] = Piece(shapes.moved(thing[-1].shape, z=0.7), thing[-1].paint)
+    thing += [
+        put(stack, flat(palette.dark), y=0.7, z=0.5),
+        put(ball(0.09), flat(palette.accent), y=0.73, z=0.15),
+    ]
+    thing.append(put(upright(cylinder(0.07, 0.06, 0.01), "z"), flat(LAMP), y=0.6, z=0.65))
+    thing.append(
+        Piece(
+            shapes.turned(shapes.moved(extruded(np.array([[-0.25, 0], [0.25, 0], [0.12, 0.2], [-0.12, 0.2]]), 0.1), y=0.04), "x", -25),
+            flat(palette.accent),
+        )
+    )
+    thing[-1] = put(thing[-1].shape, thing[-1].paint, z=0.7)
     thing += axles(0.15, 0.07, 0.46, [0.45, 0.12], flat(palette.accent)) + axles(0.2, 0.07, 0.46, [-0.35], flat(palette.accent))
     if draws.chance(0.5):
-        wagon = [Piece(shapes.moved(box(0.5, 0.4, 0.75, 0.02), y=0.42), any_paint(draws.branch("wagon"), palette.second, palette, 0.4)), *axles(0.13, 0.07, 0.46, [0.22, -0.22], flat(palette.accent))]
-        wagon.append(Piece(shapes.moved(shapes.bumpy(ball(0.22, 0.12, 0.33), 0.1, 9.0, draws.uniforms(6)), y=0.62), flat((0.15, 0.14, 0.14))))
+        wagon = [
+            put(box(0.5, 0.4, 0.75, 0.02), any_paint(draws.branch("wagon"), palette.second, palette, 0.4), y=0.42),
+            *axles(0.13, 0.07, 0.46, [0.22, -0.22], flat(palette.accent)),
+        ]
+        wagon.append(put(shapes.bumpy(ball(0.22, 0.12, 0.33), 0.1, 9.0, draws.uniforms(6)), flat((0.15, 0.14, 0.14)), y=0.62))
         thing += moved(wagon, z=-1.15)
     return thing
 
@@ -144,16 +184,19 @@ def boat(draws: Draws, palette: Palette) -> Thing:
     thing = [Piece(hull, draws.pick((flat(palette.main), Paint(palette.dark, top=palette.main), wooden(draws, draw_wood(draws)))))]
     if draws.chance(0.5):
         mast = draws.uniform(0.9, 1.3)
-        thing.append(Piece(shapes.moved(cylinder(0.025, mast, segments=10), y=deep * 0.8), flat(draw_wood(draws))))
+        thing.append(put(cylinder(0.025, mast, segments=10), flat(draw_wood(draws)), y=deep * 0.8))
         sail = extruded(np.array([[-length * 0.4, 0.0], [0.0, 0.0], [0.0, mast * 0.85]]), 0.012)
         jib = extruded(np.array([[0.0, 0.0], [length * 0.35, 0.0], [0.0, mast * 0.75]]), 0.012)
         for shape, paint in ((sail, any_paint(draws.branch("sail"), palette.light, palette, 0.4)), (jib, flat(palette.accent))):
-            thing.append(Piece(shapes.moved(shapes.turned(shape, "y", -90 + draws.uniform(-10, 10)), y=deep * 0.8 + 0.12), paint))
+            thing.append(put(shapes.turned(shape, "y", -90 + draws.uniform(-10, 10)), paint, y=deep * 0.8 + 0.12))
     else:
-        thing.append(Piece(shapes.moved(box(width * 0.6, 0.25, length * 0.35, 0.03, 2), y=deep + 0.1, z=-0.1), flat(palette.light)))
-        thing.append(Piece(shapes.moved(box(width * 0.61, 0.09, length * 0.3), y=deep + 0.14, z=-0.1), flat(GLASS)))
+        thing.append(put(box(width * 0.6, 0.25, length * 0.35, 0.03, 2), flat(palette.light), y=deep + 0.1, z=-0.1))
+        thing.append(put(box(width * 0.61, 0.09, length * 0.3), flat(GLASS), y=deep + 0.14, z=-0.1))
         for i in range(draws.integer(1, 3)):
-            funnel = [Piece(cylinder(0.07, 0.3, segments=18), flat(palette.accent)), Piece(shapes.moved(cylinder(0.072, 0.08, segments=18), y=0.2), flat(palette.dark))]
+            funnel = [
+                Piece(cylinder(0.07, 0.3, segments=18), flat(palette.accent)),
+                put(cylinder(0.072, 0.08, segments=18), flat(palette.dark), y=0.2),
+            ]
             thing += moved(funnel, y=deep + 0.2, z=-0.05 - 0.18 * i)
     return turned(thing, "y", draws.pick((90, 90, 0, -90)))
 
@@ -162,10 +205,18 @@ def plane(draws: Draws, palette: Palette) -> Thing:
     """A plane with a propeller or jets; or a helicopter."""
     paint, trim = any_paint(draws.branch("body"), palette.main, palette, 0.5), flat(palette.accent)
     if draws.chance(0.3):
-        thing = [Piece(shapes.moved(ball(0.3, 0.28, 0.4), y=0.35), paint), Piece(shapes.moved(ball(0.25, 0.22, 0.25), y=0.4, z=0.22), flat(GLASS))]
+        thing = [
+            put(ball(0.3, 0.28, 0.4), paint, y=0.35),
+            put(ball(0.25, 0.22, 0.25), flat(GLASS), y=0.4, z=0.22),
+        ]
         tail = tube(np.array([[0, 0.4, -0.25], [0, 0.45, -0.95]]), [0.1, 0.05], 12)
-        rotor = Piece(shapes.moved(box(0.09, 0.015, 1.5, 0.005), y=0.74), flat(palette.dark))
-        thing += [Piece(tail, paint), Piece(shapes.moved(box(0.03, 0.3, 0.16), y=0.52, z=-0.95), trim), Piece(shapes.moved(cylinder(0.03, 0.15), y=0.6), flat(palette.dark)), *around([rotor], 2, draws.uniform(0, 90))]
+        rotor = put(box(0.09, 0.015, 1.5, 0.005), flat(palette.dark), y=0.74)
+        thing += [
+            Piece(tail, paint),
+            put(box(0.03, 0.3, 0.16), trim, y=0.52, z=-0.95),
+            put(cylinder(0.03, 0.15), flat(palette.dark), y=0.6),
+            *around([rotor], 2, draws.uniform(0, 90)),
+        ]
         skid = tube(smooth_curve([(0.22, 0.06, -0.4), (0.22, 0.02, 0), (0.22, 0.06, 0.4)]), 0.02, 8)
         strut = tube(np.array([[0.22, 0.02, 0.1], [0.12, 0.2, 0.1]]), 0.015, 8)
         return [*thing, *paired([Piece(skid, flat(palette.dark)), Piece(strut, flat(palette.dark))])]
@@ -180,14 +231,18 @@ def plane(draws: Draws, palette: Palette) -> Thing:
     small = shapes.moved(shapes.stretched(wing, 0.38, 1, 0.6), z=-length / 2 + 0.12)
     thing += paired([Piece(small, trim)])
     fin = side_view([(-0.02, 0.0), (0.26, 0.0), (0.06, 0.34), (-0.1, 0.34)][::-1], 0.03, 0.01)
-    thing.append(Piece(shapes.moved(fin, y=0.06, z=-length / 2), trim))
-    thing.append(Piece(shapes.moved(ball(0.11, 0.11, 0.22), y=0.12, z=length * 0.16), flat(GLASS)))
+    thing.append(put(fin, trim, y=0.06, z=-length / 2))
+    thing.append(put(ball(0.11, 0.11, 0.22), flat(GLASS), y=0.12, z=length * 0.16))
     if draws.chance(0.5):
-        blade = Piece(shapes.moved(box(0.07, 0.6, 0.02, 0.005), z=length / 2 + 0.02), flat(palette.dark))
-        thing += [blade, Piece(shapes.turned(blade.shape, "z", 90), blade.paint), Piece(shapes.moved(ball(0.06), z=length / 2 + 0.02), trim)]
+        blade = put(box(0.07, 0.6, 0.02, 0.005), flat(palette.dark), z=length / 2 + 0.02)
+        thing += [
+            blade,
+            Piece(shapes.turned(blade.shape, "z", 90), blade.paint),
+            put(ball(0.06), trim, z=length / 2 + 0.02),
+        ]
     else:
         jet = upright(shapes.moved(cylinder(0.07, 0.3, 0.02, 18), y=-0.15), "z")
-        thing += paired([Piece(shapes.moved(jet, span * 0.2, -0.1, 0.02), flat(palette.light))])
+        thing += paired([put(jet, flat(palette.light), span * 0.2, -0.1, 0.02)])
     return moved(thing, y=0.4)
 
 
@@ -205,23 +260,36 @@ def rocket(draws: Draws, palette: Palette) -> Thing:
         glass = shapes.moved(ball(0.1, 0.1, 0.03, segments=20), y=height * y, z=radius)
         thing += [Piece(ring, flat(palette.light)), Piece(glass, flat(GLASS))]
     if draws.chance(0.5):
-        thing.append(Piece(shapes.turned(lathe([(0, 0), (radius * 0.6, 0.05), (radius * 0.3, 0.25), (0, 0.45)]), "x", 180), Paint((1.0, 0.75, 0.2), top=(0.95, 0.25, 0.05))))
+        thing.append(
+            Piece(
+                shapes.turned(lathe([(0, 0), (radius * 0.6, 0.05), (radius * 0.3, 0.25), (0, 0.45)]), "x", 180),
+                Paint((1.0, 0.75, 0.2), top=(0.95, 0.25, 0.05)),
+            )
+        )
     return thing
 
 
 def balloon(draws: Draws, palette: Palette) -> Thing:
     """A hot-air balloon, an umbrella or a parasol: a striped dome above something small."""
     gores = draws.pick((8, 10, 12))
-    colours = [palette.main, palette.light] if draws.chance(0.5) else [palette.main, palette.second, palette.accent, palette.light][: 4 if gores != 10 else 2]
+    colours = (
+        [palette.main, palette.light]
+        if draws.chance(0.5)
+        else [palette.main, palette.second, palette.accent, palette.light][: 4 if gores != 10 else 2]
+    )
     if draws.chance(0.5):
         profile = [(0.1, 0.0), (0.25, 0.15), (0.42, 0.38), (0.5, 0.6), (0.46, 0.82), (0.3, 1.0), (0.12, 1.06), (0, 1.07)]
         thing = _gores(profile, gores, colours)
-        basket = [Piece(shapes.moved(box(0.2, 0.16, 0.2, 0.02), y=-0.3), flat((0.6, 0.42, 0.22)))]
+        basket = [put(box(0.2, 0.16, 0.2, 0.02), flat((0.6, 0.42, 0.22)), y=-0.3)]
         ropes = around([Piece(tube(np.array([[0.1, -0.25, 0.1], [0.09, 0.02, 0.06]]), 0.008, 6), flat(palette.dark))], 4)
         return thing + basket + ropes
     profile = [(0.62, 0.0), (0.55, 0.14), (0.4, 0.26), (0.2, 0.33), (0, 0.36)]
     stick = tube(smooth_curve([(0, 0.36, 0), (0, -0.3, 0), (0, -0.62, 0), (0.06, -0.7, 0), (0.13, -0.64, 0)]), 0.022, 10)
-    return [*_gores(profile, gores, colours), Piece(stick, flat(draw_wood(draws))), Piece(shapes.moved(cylinder(0.015, 0.08), y=0.35), flat(palette.dark))]
+    return [
+        *_gores(profile, gores, colours),
+        Piece(stick, flat(draw_wood(draws))),
+        put(cylinder(0.015, 0.08), flat(palette.dark), y=0.35),
+    ]
 
 
 def _gores(profile: list[tuple[float, float]], count: int, colours: list[tuple[float, float, float]]) -> Thing:
@@ -237,11 +305,16 @@ def stacking_toy(draws: Draws, palette: Palette) -> Thing:
         thing, y = [Piece(cylinder(0.45, 0.1, 0.03), flat(palette.dark))], 0.1
         for i in range(count):
             size = 0.4 - 0.045 * i
-            thing.append(Piece(shapes.moved(torus(size - 0.1, 0.1), y=y + 0.09), flat(colours[i % len(colours)])))
+            thing.append(put(torus(size - 0.1, 0.1), flat(colours[i % len(colours)]), y=y + 0.09))
             y += 0.185
-        return [*thing, Piece(cylinder(0.05, y), flat(palette.light)), Piece(shapes.moved(ball(0.12), y=y + 0.05), flat(palette.accent))]
+        return [*thing, Piece(cylinder(0.05, y), flat(palette.light)), put(ball(0.12), flat(palette.accent), y=y + 0.05)]
     tip = lathe([(0, 0), (0.04, 0.06), (0.4, 0.42), (0.44, 0.5), (0.4, 0.56), (0.08, 0.68), (0.06, 0.95), (0, 0.97)])
-    bands = [Piece(lathe([(r, y), (r2, y2)]), flat(c)) for (r, y, r2, y2), c in zip(((0.19, 0.21, 0.26, 0.27), (0.31, 0.32, 0.37, 0.38), (0.405, 0.563, 0.25, 0.628)), colours, strict=False)]
+    bands = [
+        Piece(lathe([(r, y), (r2, y2)]), flat(c))
+        for (r, y, r2, y2), c in zip(
+            ((0.19, 0.21, 0.26, 0.27), (0.31, 0.32, 0.37, 0.38), (0.405, 0.563, 0.25, 0.628)), colours, strict=False
+        )
+    ]
     return [Piece(tip, any_paint(draws, palette.main, palette, 0.3)), *bands]
 
 

@@ -34,7 +34,7 @@ def rotation(w, x, y, z):
     )
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def load_chunk(columns, means, quats, scales, opacities, rgb, first, end):
     """Fills the columns with the Gaussians of one scene from ``first`` up to ``end``; the last one is repeated to the chunk's end."""
