@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dd3g.photos.colours import bled, foreground
+from dd3g.photos.colours import bled, foreground, sharpened
 
 RED, GREEN = torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.8, 0.2])[:, None, None]
 
@@ -72,3 +72,30 @@ def test_bleeding_twice_is_bleeding_once():
 
 def test_nothing_known_is_black():
     assert torch.equal(bled(torch.rand(3, 9, 9), torch.zeros(1, 9, 9)), torch.zeros(3, 9, 9))
+
+
+def test_a_coarse_mask_moves_to_the_pictures_edge():
+    alpha = soft_disc(softness=1)
+    rgb = RED * alpha + GREEN * (1 - alpha)
+    coarse = soft_disc(softness=9)
+    found = sharpened(rgb, coarse)
+    assert (found - alpha).abs().mean() < 0.5 * (coarse - alpha).abs().mean()
+
+
+def test_an_exact_mask_stays_exact():
+    alpha = soft_disc()
+    torch.testing.assert_close(sharpened(RED * alpha + GREEN * (1 - alpha), alpha), alpha, rtol=0, atol=0.05)
+
+
+def test_without_a_difference_in_colour_the_mask_stays():
+    alpha = soft_disc()
+    noise = torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0)) * 0.05
+    torch.testing.assert_close(sharpened(RED * 0.5 + noise, alpha), alpha, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_masks_without_an_edge_stay_finite_and_in_range(value):
+    found = sharpened(torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0)), torch.full((1, 40, 40), value))
+    assert torch.isfinite(found).all()
+    assert found.min() >= 0
+    assert found.max() <= 1

@@ -119,9 +119,7 @@ def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options
     for finding in prepared.findings:
         _say(options, f"{label}{name}: {finding.severity}: {finding.message}")
     for seed in waiting:
-        made = model.from_prepared(
-            prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians or GAUSSIANS
-        )
+        made = model.from_prepared(prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians or GAUSSIANS)
         stages = {"prepare": prepare_ms, **made.milliseconds}
         files = {"prepared": f"{name}.prepared.png"}
         for kind in options.formats:
@@ -134,12 +132,13 @@ def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options
         if options.as_json:
             print(json.dumps(sidecar), flush=True)
         else:
-            _say(options, f"{label}{names[seed]}: {len(made.gaussians)} splats in {sum(stages.values()) / 1e3:.1f} s -> {out / files[options.formats[0]]}")
+            _say(
+                options,
+                f"{label}{names[seed]}: {len(made.gaussians)} splats in {sum(stages.values()) / 1e3:.1f} s -> {out / files[options.formats[0]]}",
+            )
 
 
-def sidecar_of(
-    made: Generated, picture: Path, options: GenerateOptions, files: dict[str, str], stages: dict[str, float]
-) -> dict[str, Any]:
+def sidecar_of(made: Generated, picture: Path, options: GenerateOptions, files: dict[str, str], stages: dict[str, float]) -> dict[str, Any]:
     """What NAME.json says: everything needed to make the result again, and how to look at it."""
     from dd3g.version import VERSION
 
@@ -153,11 +152,25 @@ def sidecar_of(
         "splats": len(made.gaussians),
         "sh_degree": 0,
         "colour_space": "sRGB",
-        "bounding_box": {"min": [round(x, 5) for x in low.tolist()], "max": [round(x, 5) for x in high.tolist()], "frame": "object, +Y up, front +Z"},
-        "suggested_camera": {"position": [0.0, 0.39, 1.45], "target": [0.0, 0.0, 0.0], "up": [0.0, 1.0, 0.0], "fov_y_deg": 49.1, "frame": "object"},
+        "bounding_box": {
+            "min": [round(x, 5) for x in low.tolist()],
+            "max": [round(x, 5) for x in high.tolist()],
+            "frame": "object, +Y up, front +Z",
+        },
+        "suggested_camera": {
+            "position": [0.0, 0.39, 1.45],
+            "target": [0.0, 0.0, 0.0],
+            "up": [0.0, 1.0, 0.0],
+            "fov_y_deg": 49.1,
+            "frame": "object",
+        },
         "elevation_deg": round(made.elevation_deg, 2),
         "elevation_given": options.elevation_deg is not None,
-        "prepared": {"method": made.prepared.method, "digest": made.prepared.digest, "findings": [vars_of(f) for f in made.prepared.findings]},
+        "prepared": {
+            "method": made.prepared.method,
+            "digest": made.prepared.digest,
+            "findings": [vars_of(f) for f in made.prepared.findings],
+        },
         "milliseconds": stages,
         "files": files,
     }

@@ -137,8 +137,9 @@ def _open_folder(out: Path, rig: Rig, seed: int) -> None:
         found = read_json(about)
         there = found.get("plan") if isinstance(found, dict) else None
         if there != plan:
+            differences = _differences(there, plan)
             raise ViewsError(
-                f"{out}: holds views of another plan ({_differences(there, plan)}); choose another folder, or give the options that it was made with"
+                f"{out}: holds views of another plan ({differences}); choose another folder, or give the options it was made with"
             )
     elif any(out.glob("*/object.json")):
         raise ViewsError(f"{out}: holds views, but no about.json that says how they were made; choose another folder")

@@ -1,4 +1,4 @@
-"""glTF 2.0 as bytes: the JSON tree, its buffers, and accessors as arrays. Files are taken as hostile: every offset is checked before use."""
+"""glTF 2.0 as bytes: the JSON tree, its buffers, and accessors as arrays. Files are hostile: every offset is checked."""
 
 from __future__ import annotations
 
@@ -85,9 +85,8 @@ class Document:
         view = item(self.tree["bufferViews"], index)
         data, start = item(self.buffers, view["buffer"]), view.get("byteOffset", 0)
         if start < 0 or view["byteLength"] < 0 or start + view["byteLength"] > len(data):
-            raise MeshError(
-                f"{self.path}: bufferView {index} ends at byte {start + view['byteLength']} of {len(data)}; the file is damaged, export it again"
-            )
+            end = start + view["byteLength"]
+            raise MeshError(f"{self.path}: bufferView {index} ends at byte {end} of {len(data)}; the file is damaged, export it again")
         return data[start : start + view["byteLength"]]
 
 

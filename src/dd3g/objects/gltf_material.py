@@ -23,7 +23,7 @@ _ALPHA_MODES: dict[str, AlphaMode] = {"OPAQUE": "opaque", "MASK": "mask", "BLEND
 class Look:
     """A material, the number of its texture coordinates, and what turns them (u, v, 1) into the texture's."""
 
-    material: Material = Material()
+    material: Material
     uv_set: int = 0
     uv_transform: Float64[np.ndarray, "3 3"] = field(default_factory=lambda: np.eye(3))
 
@@ -38,7 +38,7 @@ class Looks:
     def of(self, index: int | None) -> Look:
         """A material by index; white where there is none."""
         if index is None:
-            return Look()
+            return Look(Material())
         material = item(self._document.tree["materials"], index)
         legacy = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
         if legacy is not None:

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from dd3g.core.errors import InputError
 from dd3g.objects.draws import Draws
-from dd3g.objects.made.compounds import COMPOUNDS
-from dd3g.objects.made.creatures import CREATURES
-from dd3g.objects.made.crockery import CROCKERY
-from dd3g.objects.made.food import FOOD
-from dd3g.objects.made.furniture import FURNITURE
-from dd3g.objects.made.household import HOUSEHOLD
-from dd3g.objects.made.packages import PACKAGES
+from dd3g.objects.made import (
+    belongings,
+    compounds,
+    creatures,
+    crockery,
+    food,
+    furniture,
+    gadgets,
+    packages,
+    playthings,
+    tools,
+    vehicles,
+)
 from dd3g.objects.made.paint import Recipe, Thing, parts_of, stretched, turned
 from dd3g.objects.made.palette import draw_palette
-from dd3g.objects.made.vehicles import VEHICLES
 from dd3g.objects.mesh import Mesh, assemble
 
 GENERATOR = "dd3g-objects-1"  # part of every key; a change of what is made is a new name
 
-KINDS: tuple[tuple[tuple[Recipe, ...], float], ...] = (
-    (PACKAGES, 3.0),
-    (CROCKERY, 2.0),
-    (FURNITURE, 2.5),
-    (FOOD, 2.0),
-    (VEHICLES, 2.0),
-    (CREATURES, 2.5),
-    (HOUSEHOLD, 3.5),
-    (COMPOUNDS, 2.5),
+# recipes of a kind with their weights, and the weight of the kind
+KINDS: tuple[tuple[dict[Recipe, float], float], ...] = (
+    (packages.RECIPES, 3.0),
+    (crockery.RECIPES, 2.0),
+    (furniture.RECIPES, 2.5),
+    (food.RECIPES, 2.0),
+    (vehicles.RECIPES, 2.0),
+    (creatures.RECIPES, 2.5),
+    (tools.RECIPES, 1.0),
+    (gadgets.RECIPES, 1.5),
+    (playthings.RECIPES, 1.5),
+    (belongings.RECIPES, 2.0),
+    (compounds.RECIPES, 2.5),
 )
 
 
@@ -43,7 +52,7 @@ def make_object(seed: int) -> Mesh:
         raise InputError(f"seed: found {seed}, expected 0 or more")
     draws = Draws(GENERATOR, seed)
     recipes = draws.pick([recipes for recipes, _ in KINDS], [weight for _, weight in KINDS])
-    recipe = draws.pick(recipes)
+    recipe = draws.pick(list(recipes), list(recipes.values()))
     thing = recipe(draws.branch("thing"), draw_palette(draws.branch("colours")))
     return assemble(parts_of(_varied(draws.branch("stance"), thing)), f"seed {seed}")
 

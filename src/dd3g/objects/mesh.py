@@ -21,7 +21,7 @@ AlphaMode = Literal["opaque", "mask", "blend"]
 
 @dataclass(frozen=True)
 class Texture:
-    """A picture on a surface: sRGB texels with straight alpha, uv (0, 0) at the upper left corner of the upper left texel, v down (glTF)."""
+    """A picture on a surface: sRGB texels with straight alpha; uv (0, 0) is the picture's upper left corner, v runs down (glTF)."""
 
     texels: UInt8[np.ndarray, "height width 4"]
     wrap_u: Wrap = "repeat"

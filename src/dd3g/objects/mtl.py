@@ -1,6 +1,7 @@
 """MTL: the materials of OBJ files. Base colour (Kd, map_Kd) and opacity (d, Tr, map_d); the rest is gloss.
 
-Kd is taken as sRGB, as the viewers of that format show it. Where a material has a texture its Kd is not used: exporters leave any grey there.
+Kd is taken as sRGB, as the viewers of that format show it. Where a material has a texture, its
+Kd is not used: exporters leave any grey there.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.errors import InputError, PictureError
-from dd3g.photos.colours import foreground
+from dd3g.photos.colours import foreground, sharpened
 from dd3g.photos.cutout import NetworkName, cut_out
 from dd3g.photos.decode import Decoded, PictureSource, decode
 from dd3g.photos.findings import Finding, note
@@ -126,5 +126,5 @@ def _cropped(
     # Photograph and mask are reduced apart: the mixture rgb = alpha F + (1 - alpha) B holds for the reduced ones as well.
     photograph, inside = apply_framing(rgb, torch.ones_like(alpha), framing, size)
     mask, _ = apply_framing(alpha.expand(3, -1, -1), torch.ones_like(alpha), framing, size)
-    framed_alpha = mask[:1] * inside
+    framed_alpha = sharpened(photograph, mask[:1]) * inside
     return foreground(photograph, framed_alpha), framed_alpha

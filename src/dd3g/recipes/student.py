@@ -138,7 +138,9 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
         count = len(chosen)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
-        gaussians = student(noise, canonical_rig().to(device), image, torch.zeros(count, device=device), torch.full((count,), RIG_RADIUS, device=device))
+        gaussians = student(
+            noise, canonical_rig().to(device), image, torch.zeros(count, device=device), torch.full((count,), RIG_RADIUS, device=device)
+        )
         white = torch.ones(3, device=device)
         cameras = _cameras_of(dev, chosen[0], views).to(device)
         ours.append(rasterize(gaussians, cameras, white).rgb.cpu())

@@ -105,7 +105,7 @@ class StudentBatches:
         return chosen
 
     def _sample(self, where: np.ndarray, random: np.random.Generator) -> dict[str, Tensor]:
-        config, pack, i = self.config, self.packs[where[0]], where[1]
+        config, pack, i = self.config, self.packs[int(where[0])], int(where[1])
         source = read_input(pack.inputs, i, int(random.integers(pack.inputs.rgba.shape[1])))
         views = np.sort(random.choice(pack.targets.rgba.shape[1], config.target_views, replace=False))
         target = torch.from_numpy(pack.targets.rgba[i, views]).float() / 255

@@ -189,7 +189,9 @@ def _composite(
     alphas = torch.where(alphas >= ALPHA_CUTOFF, alphas, 0)
     # a pixel stops before the Gaussian that would take its transmittance to the stop; the product can only fall
     alphas = torch.where(torch.cumprod(1 - alphas, -1) > TRANSMITTANCE_STOP, alphas, 0)
-    through = torch.cumprod(torch.cat([torch.ones_like(alphas[:, :1]) if len(depths) else alphas.new_ones(len(pixels), 1), 1 - alphas], -1), -1)
+    through = torch.cumprod(
+        torch.cat([torch.ones_like(alphas[:, :1]) if len(depths) else alphas.new_ones(len(pixels), 1), 1 - alphas], -1), -1
+    )
     weights = alphas * through[:, :-1]
     return weights @ rgb, weights @ depths[:, None], through[:, -1:]
 

@@ -79,9 +79,7 @@ def _scene_cameras(cameras: Cameras, *, batched: bool, scenes: int, dtype: torch
     return replace(cameras, camera_from_world=pose, intrinsics=lens)
 
 
-def _scene_background(
-    background: Float[Tensor, "*shape"], shape: tuple[int, int, int], *, dtype: torch.dtype
-) -> Float[Tensor, "s v 3"]:
+def _scene_background(background: Float[Tensor, "*shape"], shape: tuple[int, int, int], *, dtype: torch.dtype) -> Float[Tensor, "s v 3"]:
     try:
         return background.to(dtype).broadcast_to(shape)
     except RuntimeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
@@ -50,7 +51,7 @@ class Canvas:
 
     def line(self, points: Sequence[tuple[float, float]], width: float, colour: Colour) -> None:
         """A stroke with round ends and joints."""
-        for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+        for (x0, y0), (x1, y1) in pairwise(points):
             dx, dy = x1 - x0, y1 - y0
             length = dx * dx + dy * dy
 

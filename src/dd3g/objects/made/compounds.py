@@ -1,4 +1,4 @@
-"""Things without a name: two to seven parts arranged as things are: stacked, mirrored, round an axis, on legs, with handles, with a head."""
+"""Things without a name: two to seven parts arranged as things are: stacked, mirrored, round an axis, on legs, with a head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dd3g.objects.made.crockery import handle
 from dd3g.objects.made.furniture import four_legs, frame_paint
 from dd3g.objects.made.labels import face, label_front, screen
 from dd3g.objects.made.outlines import blob, extruded, gear, polygon, star
-from dd3g.objects.made.paint import Piece, Thing, any_paint, around, flat, moved, paired, picture, put
+from dd3g.objects.made.paint import Piece, Recipe, Thing, any_paint, around, flat, moved, paired, picture, put
 from dd3g.objects.made.palette import Palette
 from dd3g.objects.made.shape import Shape
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, on_floor, panel, torus
@@ -165,4 +165,4 @@ def head_and_body(draws: Draws, palette: Palette) -> Thing:
     return thing
 
 
-COMPOUNDS = (stack, stack, mirrored_sides, mirrored_sides, radial, legs_and_top, with_handles, head_and_body)
+RECIPES: dict[Recipe, float] = {stack: 2, mirrored_sides: 2, radial: 1, legs_and_top: 1, with_handles: 1, head_and_body: 1}

@@ -8,13 +8,14 @@ import numpy as np
 
 from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
-from dd3g.objects.made.labels import dial, face, screen
+from dd3g.objects.made.labels import dial, face, label_front, screen
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, flat, moved, paired, picture, put, tiled, turned
+from dd3g.objects.made.paint import Paint, Piece, Recipe, Thing, any_paint, flat, moved, paired, picture, put, tiled, turned
 from dd3g.objects.made.palette import BLACK, WHITE, Colour, Palette, draw_metal, mixed, oklch, shaded
 from dd3g.objects.made.patterns import any_colour_as_palette, blotches, dots, grainy, stripes
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, panel, torus, upright
 from dd3g.objects.made.tubes import smooth_curve, tube
+from dd3g.objects.made.vehicles import axles
 
 
 def eyes(x: float, y: float, z: float, size: float, white: bool = True) -> Thing:
@@ -254,8 +255,6 @@ def robot(draws: Draws, palette: Palette) -> Thing:
             put(box(0.2, 0.1, 0.3, 0.03, 2), flat(palette.accent), width * 0.27, 0.05, 0.05),
         ]
         return thing + paired(foot)
-    from dd3g.objects.made.vehicles import axles
-
     return thing + axles(max(leg * 0.6, 0.12), 0.1, width, [0.14, -0.14], flat(palette.accent))
 
 
@@ -270,8 +269,6 @@ def snowman(draws: Draws, palette: Palette) -> Thing:
             lathe([(float(r) + 0.006, float(y)) for r, y, _ in curve if low <= y <= high], 32, (-arc, arc))
             for low, high, arc in ((0.8, 1.08, 55), (0.1, 0.6, 48))
         )
-        from dd3g.objects.made.labels import label_front
-
         return [
             Piece(body, any_paint(draws, palette.main, palette, 0.4)),
             Piece(head, picture(face(draws, (0.96, 0.84, 0.72), palette, 1.7))),
@@ -344,4 +341,4 @@ def caterpillar(draws: Draws, palette: Palette) -> Thing:
     return turned([*thing, *moved([*head, *paired(feeler)], y=0.36, z=0.26)], "y", draws.pick((0, 90, 60)))
 
 
-CREATURES = (quadruped, quadruped, quadruped, bear, bear, bird, bird, fish, robot, robot, snowman, caterpillar)
+RECIPES: dict[Recipe, float] = {quadruped: 3, bear: 2, bird: 2, fish: 1, robot: 2, snowman: 1, caterpillar: 1}

@@ -9,7 +9,7 @@ import numpy as np
 from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.labels import face, label_front
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, flat, moved, paired, picture, put, turned, wooden
+from dd3g.objects.made.paint import Paint, Piece, Recipe, Thing, any_paint, flat, moved, paired, picture, put, turned, wooden
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
 from dd3g.objects.made.solids import Profile, ball, barrel, box, capsule, cylinder, lathe, torus
 from dd3g.objects.made.tubes import smooth_curve, tube
@@ -269,4 +269,4 @@ def mill(draws: Draws, palette: Palette) -> Thing:
     ]
 
 
-CROCKERY = (mug, mug, mug, bowl, plate, vase, vase, teapot, pan, goblet, jug, candle, mill)
+RECIPES: dict[Recipe, float] = {mug: 3, bowl: 1, plate: 1, vase: 2, teapot: 1, pan: 1, goblet: 1, jug: 1, candle: 1, mill: 1}

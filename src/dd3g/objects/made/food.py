@@ -10,7 +10,7 @@ from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.canvas import Canvas
 from dd3g.objects.made.outlines import ellipse, extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, picture, put, tiled, turned
+from dd3g.objects.made.paint import Paint, Piece, Recipe, Thing, any_paint, around, flat, moved, picture, put, tiled, turned
 from dd3g.objects.made.palette import Colour, Palette, mixed, oklch, shaded
 from dd3g.objects.made.patterns import any_colour_as_palette, grainy, speckle, tiling_noise, weave
 from dd3g.objects.made.solids import Profile, ball, box, cylinder, lathe, torus
@@ -351,4 +351,17 @@ def bread(draws: Draws, palette: Palette) -> Thing:
     return thing
 
 
-FOOD = (apple, apple, pear, citrus, citrus, banana, strawberry, pumpkin, mushroom, burger, cake, doughnut, ice_cream, bread)
+RECIPES: dict[Recipe, float] = {
+    apple: 2,
+    pear: 1,
+    citrus: 2,
+    banana: 1,
+    strawberry: 1,
+    pumpkin: 1,
+    mushroom: 1,
+    burger: 1,
+    cake: 1,
+    doughnut: 1,
+    ice_cream: 1,
+    bread: 1,
+}

@@ -8,11 +8,12 @@ import numpy as np
 
 from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
+from dd3g.objects.made.crockery import bowl, jug, mug, vase
 from dd3g.objects.made.labels import screen
 from dd3g.objects.made.outlines import extruded, rounded_rectangle
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, put, wooden
+from dd3g.objects.made.paint import Paint, Piece, Recipe, Thing, any_paint, around, flat, moved, paired, picture, printed, put, wooden
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
-from dd3g.objects.made.shape import Shape, tapered
+from dd3g.objects.made.shape import Shape
 from dd3g.objects.made.solids import ball, box, cylinder, lathe, panel
 from dd3g.objects.made.tubes import smooth_curve, tube
 
@@ -145,8 +146,6 @@ def table(draws: Draws, palette: Palette) -> Thing:
                 drawers += moved(front_panel(draws, palette, width * 0.26, height * 0.2, paint), width * 0.3, y, depth * 0.45)
             thing += drawers
     if draws.chance(0.4):
-        from dd3g.objects.made.crockery import bowl, jug, mug, vase
-
         item = draws.pick((bowl, mug, vase, jug))(draws.branch("item"), palette)
         thing += [
             put(shapes.stretched(p.shape, 0.35, 0.35, 0.35), p.paint, draws.branch("x").uniform(-0.25, 0.25) * width, height + 0.05)
@@ -257,16 +256,9 @@ def bed(draws: Draws, palette: Palette) -> Thing:
     ]
     if draws.chance(0.5):
         thing.append(put(box(width, 0.4, 0.06, 0.02), paint, y=0.35, z=length / 2))
-    for x in (-width / 4, width / 4) if width > 1 else (0.0,):
-        thing.append(
-            put(
-                shapes.turned(box(0.5, 0.14, 0.32, 0.068, 4), "x", 12),
-                flat(draws.pick((palette.light, palette.accent))),
-                x,
-                0.57,
-                -length / 2 + 0.26,
-            )
-        )
+    pillow = shapes.turned(box(0.5, 0.14, 0.32, 0.068, 4), "x", 12)
+    cover = flat(draws.pick((palette.light, palette.accent)))
+    thing += [put(pillow, cover, x, 0.57, -length / 2 + 0.26) for x in ((-width / 4, width / 4) if width > 1 else (0.0,))]
     return thing + four_legs(draws, width, length, 0.18, 0.08, paint)
 
 
@@ -299,56 +291,4 @@ def lamp(draws: Draws, palette: Palette) -> Thing:
     ]
 
 
-def monitor(draws: Draws, palette: Palette) -> Thing:
-    """A screen on a foot, a laptop, or an old television: something to see in front, a plain back."""
-    kind = draws.pick(("flat", "laptop", "old"))
-    shell = flat(draws.pick((palette.dark, palette.light, palette.main, (0.12, 0.12, 0.13))))
-    width, height = draws.uniform(0.8, 1.3), draws.uniform(0.5, 0.75)
-    shown = picture(screen(draws.branch("screen"), palette, width / height))
-    if kind == "laptop":
-        depth = width * 0.68
-        lid = [Piece(box(width, height, 0.03, 0.012, 2), shell), put(panel(width * 0.93, height * 0.88), shown, z=0.018)]
-        thing = [put(box(width, 0.04, depth, 0.012, 2), shell, y=0.02)]
-        lean = draws.uniform(8, 30)
-        thing += moved([Piece(shapes.turned(shapes.moved(p.shape, y=height / 2), "x", -lean), p.paint) for p in lid], y=0.04, z=-depth / 2)
-        for row in range(4):
-            for column in range(10):
-                thing.append(
-                    put(
-                        box(width * 0.075, 0.015, 0.055),
-                        flat(palette.dark),
-                        (column - 4.5) * width * 0.088,
-                        0.045,
-                        -depth * 0.3 + row * 0.075,
-                    )
-                )
-        return thing
-    if kind == "old":
-        depth = draws.uniform(0.5, 0.7)
-        case = tapered(shapes.turned(box(width, depth, height, 0.05, 3), "x", 90), 1.0)
-        thing = [
-            Piece(case, draws.pick((shell, wooden(draws, draw_wood(draws))))),
-            put(box(width * 0.66, height * 0.78, 0.03, 0.012, 2), flat(palette.dark), -width * 0.1, 0, depth / 2),
-        ]
-        thing.append(put(panel(width * 0.6, height * 0.7), shown, -width * 0.1, 0, depth / 2 + 0.02))
-        for i in range(3):
-            thing.append(
-                put(
-                    shapes.turned(cylinder(0.05, 0.06, 0.01, 16), "x", 90),
-                    flat(palette.accent),
-                    width * 0.36,
-                    height * (0.28 - 0.2 * i),
-                    depth / 2,
-                )
-            )
-        antenna = tube(np.array([[0, height / 2, 0], [0.3, height / 2 + 0.45, 0]]), 0.012, 8)
-        return [*thing, *paired([Piece(antenna, flat((0.6, 0.6, 0.6)))])]
-    thing = moved(
-        [Piece(box(width, height, 0.06, 0.015, 2), shell), put(panel(width * 0.95, height * 0.9), shown, z=0.034)],
-        y=height / 2 + 0.2,
-    )
-    thing.append(put(box(0.1, 0.35, 0.04), shell, y=0.18, z=-0.04))
-    return [*thing, put(box(width * 0.4, 0.03, 0.25, 0.01), shell, y=0.015)]
-
-
-FURNITURE = (chair, chair, chair, stool, table, table, cabinet, cabinet, shelf, sofa, sofa, bed, lamp, monitor)
+RECIPES: dict[Recipe, float] = {chair: 3, stool: 1, table: 2, cabinet: 2, shelf: 1, sofa: 2, bed: 1, lamp: 1}

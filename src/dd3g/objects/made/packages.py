@@ -11,7 +11,22 @@ from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.canvas import Canvas
 from dd3g.objects.made.labels import label_back, label_front, wrapper
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, printed, put, tiled, turned
+from dd3g.objects.made.paint import (
+    Paint,
+    Piece,
+    Recipe,
+    Thing,
+    any_paint,
+    around,
+    flat,
+    moved,
+    paired,
+    picture,
+    printed,
+    put,
+    tiled,
+    turned,
+)
 from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
 from dd3g.objects.made.patterns import any_colour_as_palette, planks
 from dd3g.objects.made.shape import Shape, grid_shape
@@ -67,7 +82,8 @@ def tin(draws: Draws, palette: Palette) -> Thing:
     metal = flat(draw_metal(draws))
     body: Profile = [
         (0, rim), (radius - 2 * rim, rim), (radius - rim, 0), (radius, 0), (radius, rim), (radius - 0.012, 2 * rim),
-        (radius - 0.012, height - 2 * rim), (radius, height - rim), (radius, height), (radius - rim, height), (radius - 2 * rim, height - rim), (0, height - rim),
+        (radius - 0.012, height - 2 * rim), (radius, height - rim), (radius, height), (radius - rim, height),
+        (radius - 2 * rim, height - rim), (0, height - rim),
     ]  # fmt: skip
     side = height - 4 * rim
     label = wrapper(draws.branch("label"), palette, 2 * math.pi * radius / side)
@@ -274,4 +290,16 @@ def gift(draws: Draws, palette: Palette) -> Thing:
     return thing + (paired([bow]) if draws.chance(0.6) else around([bow], draws.integer(3, 5)))
 
 
-PACKAGES = (carton, carton, carton, milk_carton, tin, tin, spray_can, bottle, bottle, jar, bag, squeeze_tube, wooden_barrel, crate, gift)
+RECIPES: dict[Recipe, float] = {
+    carton: 3,
+    milk_carton: 1,
+    tin: 2,
+    spray_can: 1,
+    bottle: 2,
+    jar: 1,
+    bag: 1,
+    squeeze_tube: 1,
+    wooden_barrel: 1,
+    crate: 1,
+    gift: 1,
+}

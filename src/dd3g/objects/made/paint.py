@@ -13,6 +13,7 @@ from dd3g.objects.made.canvas import Canvas
 from dd3g.objects.made.palette import Colour, Palette
 from dd3g.objects.made.patterns import PRINTS, STUFFS, any_colour_as_palette, grainy, wood
 from dd3g.objects.made.shape import Shape
+from dd3g.objects.made.solids import Profile, lathe
 from dd3g.objects.mesh import Material, Part, Texture
 from dd3g.objects.surface import linear_from_srgb
 
@@ -106,6 +107,12 @@ def paired(thing: Thing) -> Thing:
 def around(thing: Thing, count: int, start_deg: float = 0.0) -> Thing:
     """Copies evenly round y."""
     return [piece for i in range(count) for piece in turned(thing, "y", start_deg + i * 360 / count)]
+
+
+def gores(profile: Profile, count: int, colours: Sequence[Colour]) -> Thing:
+    """A turned thing cut into equal pieces like an orange, in colours that take turns."""
+    step = 360 / count
+    return [Piece(lathe(profile, 48, (i * step - 180, (i + 1) * step - 180)), flat(colours[i % len(colours)])) for i in range(count)]
 
 
 def parts_of(thing: Sequence[Piece]) -> list[Part]:

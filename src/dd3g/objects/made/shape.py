@@ -93,7 +93,7 @@ def twisted(shape: Shape, angle_deg: float) -> Shape:
 
 
 def bumpy(shape: Shape, height: float, waves: float, phases: Float64[np.ndarray, " 6"]) -> Shape:
-    """Dented by a few slow waves along the line to the origin, as fruit and stones are. The same point moves the same way in every shape."""
+    """Dented by a few slow waves along the line to the origin, as fruit and stones are."""
     x, y, z = shape.positions.T
     a, b, c, d, e, f = phases * 2 * math.pi
     wave = (

@@ -25,6 +25,17 @@ def smooth_curve(points: Sequence[Sequence[float]], steps: int = 8) -> Curve:
     return np.concatenate([*pieces, given[-1:]])
 
 
+def arc(radius: float, start_deg: float, end_deg: float, height: float | None = None, points: int = 20) -> Curve:
+    """Part of a circle in the x-y plane, 0 at +X and 90 at +Y; an ellipse where ``height`` is given."""
+    angles = np.radians(np.linspace(start_deg, end_deg, points))
+    return np.stack([radius * np.cos(angles), (radius if height is None else height) * np.sin(angles), np.zeros(points)], 1)
+
+
+def straight(start: Sequence[float], end: Sequence[float]) -> Curve:
+    """A line of two points."""
+    return np.array([start, end], np.float64)
+
+
 def tube(curve: Curve, radii: float | Sequence[float], sides: int = 12, flatness: float = 1.0, round_ends: bool = True) -> Shape:
     """A round tube along a curve.
 

@@ -10,8 +10,8 @@ from dd3g.objects.draws import Draws
 from dd3g.objects.made import shape as shapes
 from dd3g.objects.made.labels import label_front
 from dd3g.objects.made.outlines import extruded
-from dd3g.objects.made.paint import Paint, Piece, Thing, any_paint, around, flat, moved, paired, picture, put, turned, wooden
-from dd3g.objects.made.palette import Palette, draw_metal, draw_wood, shaded
+from dd3g.objects.made.paint import Paint, Piece, Recipe, Thing, any_paint, around, flat, moved, paired, picture, put, turned, wooden
+from dd3g.objects.made.palette import Palette, draw_metal, draw_wood
 from dd3g.objects.made.shape import Shape
 from dd3g.objects.made.solids import ball, box, capsule, cylinder, lathe, panel, torus, upright
 from dd3g.objects.made.tubes import smooth_curve, tube
@@ -138,8 +138,8 @@ def train(draws: Draws, palette: Palette) -> Thing:
     thing = [put(box(0.5, 0.1, 1.3, 0.02), flat(palette.dark), y=0.22)]
     boiler = upright(shapes.moved(cylinder(0.24, 0.8, 0.02), y=-0.4), "z")
     thing.append(put(boiler, any_paint(draws.branch("boiler"), palette.main, palette, 0.4), y=0.48, z=0.25))
-    for z in (0.0, 0.3, 0.55):
-        thing.append(put(upright(shapes.moved(cylinder(0.25, 0.04), y=-0.02), "z"), flat(palette.accent), y=0.48, z=z))
+    hoop = upright(shapes.moved(cylinder(0.25, 0.04), y=-0.02), "z")
+    thing += [put(hoop, flat(palette.accent), y=0.48, z=z) for z in (0.0, 0.3, 0.55)]
     thing.append(put(box(0.52, 0.62, 0.42, 0.02), flat(palette.second), y=0.56, z=-0.42))
     thing.append(put(box(0.526, 0.22, 0.2), flat(GLASS), y=0.68, z=-0.42))
     thing.append(put(box(0.62, 0.06, 0.54, 0.02), flat(palette.main), y=0.89, z=-0.42))
@@ -269,53 +269,4 @@ def rocket(draws: Draws, palette: Palette) -> Thing:
     return thing
 
 
-def balloon(draws: Draws, palette: Palette) -> Thing:
-    """A hot-air balloon, an umbrella or a parasol: a striped dome above something small."""
-    gores = draws.pick((8, 10, 12))
-    colours = (
-        [palette.main, palette.light]
-        if draws.chance(0.5)
-        else [palette.main, palette.second, palette.accent, palette.light][: 4 if gores != 10 else 2]
-    )
-    if draws.chance(0.5):
-        profile = [(0.1, 0.0), (0.25, 0.15), (0.42, 0.38), (0.5, 0.6), (0.46, 0.82), (0.3, 1.0), (0.12, 1.06), (0, 1.07)]
-        thing = _gores(profile, gores, colours)
-        basket = [put(box(0.2, 0.16, 0.2, 0.02), flat((0.6, 0.42, 0.22)), y=-0.3)]
-        ropes = around([Piece(tube(np.array([[0.1, -0.25, 0.1], [0.09, 0.02, 0.06]]), 0.008, 6), flat(palette.dark))], 4)
-        return thing + basket + ropes
-    profile = [(0.62, 0.0), (0.55, 0.14), (0.4, 0.26), (0.2, 0.33), (0, 0.36)]
-    stick = tube(smooth_curve([(0, 0.36, 0), (0, -0.3, 0), (0, -0.62, 0), (0.06, -0.7, 0), (0.13, -0.64, 0)]), 0.022, 10)
-    return [
-        *_gores(profile, gores, colours),
-        Piece(stick, flat(draw_wood(draws))),
-        put(cylinder(0.015, 0.08), flat(palette.dark), y=0.35),
-    ]
-
-
-def _gores(profile: list[tuple[float, float]], count: int, colours: list[tuple[float, float, float]]) -> Thing:
-    step = 360 / count
-    return [Piece(lathe(profile, 48, (i * step - 180, (i + 1) * step - 180)), flat(colours[i % len(colours)])) for i in range(count)]
-
-
-def stacking_toy(draws: Draws, palette: Palette) -> Thing:
-    """Rings on a stick, a tower of cups, or a spinning top."""
-    colours = [shaded(c, f) for f in (1.0, 0.8) for c in palette.all()[:4]]
-    if draws.chance(0.6):
-        count = draws.integer(4, 6)
-        thing, y = [Piece(cylinder(0.45, 0.1, 0.03), flat(palette.dark))], 0.1
-        for i in range(count):
-            size = 0.4 - 0.045 * i
-            thing.append(put(torus(size - 0.1, 0.1), flat(colours[i % len(colours)]), y=y + 0.09))
-            y += 0.185
-        return [*thing, Piece(cylinder(0.05, y), flat(palette.light)), put(ball(0.12), flat(palette.accent), y=y + 0.05)]
-    tip = lathe([(0, 0), (0.04, 0.06), (0.4, 0.42), (0.44, 0.5), (0.4, 0.56), (0.08, 0.68), (0.06, 0.95), (0, 0.97)])
-    bands = [
-        Piece(lathe([(r, y), (r2, y2)]), flat(c))
-        for (r, y, r2, y2), c in zip(
-            ((0.19, 0.21, 0.26, 0.27), (0.31, 0.32, 0.37, 0.38), (0.405, 0.563, 0.25, 0.628)), colours, strict=False
-        )
-    ]
-    return [Piece(tip, any_paint(draws, palette.main, palette, 0.3)), *bands]
-
-
-VEHICLES = (car, car, car, lorry, lorry, train, boat, plane, plane, rocket, balloon, stacking_toy)
+RECIPES: dict[Recipe, float] = {car: 3, lorry: 2, train: 1, boat: 1, plane: 1.5, rocket: 1}

@@ -119,7 +119,11 @@ class _Rasterize(torch.autograd.Function):
 
 def _project_and_bin(grid: _Grid, antialiased: bool, inputs: list[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, ...]:
     images, n = grid.images, grid.n
-    records, depths, tile_rows = np.empty((images, n, RECORD), np.float32), np.empty((images, n), np.float32), np.empty((images, n, 2), np.int16)
+    records, depths, tile_rows = (
+        np.empty((images, n, RECORD), np.float32),
+        np.empty((images, n), np.float32),
+        np.empty((images, n, 2), np.int16),
+    )
     run_tasks(
         project, grid.scenes * grid.chunks, grid.chunks, n, grid.views, grid.width, grid.height, antialiased, *inputs, rows, records,
         depths, tile_rows,

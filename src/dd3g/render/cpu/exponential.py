@@ -17,9 +17,7 @@ _ONE, _HALF, _SQRT2 = f32(1), f32(0.5), f32(math.sqrt(2))
 _ROUND = f32(1.5 * 2**23)  # adding it to a small float rounds to an integer, which then stands in the low bits
 _FLOOR = f32(-64)  # adding to the exponent would wrap below 2**-126; nothing under 2**-64 is ever seen
 # Minimax polynomial of 2**x on [-1/2, 1/2], relative error 7.5e-8
-_E0, _E1, _E2, _E3, _E4, _E5 = (
-    f32(c) for c in (1.000000072, 0.693146967, 0.2402211972, 0.05550713325, 0.00967554146, 0.001327646246)
-)
+_E0, _E1, _E2, _E3, _E4, _E5 = (f32(c) for c in (1.000000072, 0.693146967, 0.2402211972, 0.05550713325, 0.00967554146, 0.001327646246))
 # ln((1 + s) / (1 - s)) = 2 (s + s^3/3 + s^5/5 + ...), here in units of ln 2
 _L3, _L5, _L7, _L9, _LOG_SCALE = f32(1 / 3), f32(1 / 5), f32(1 / 7), f32(1 / 9), f32(2 / math.log(2))
 

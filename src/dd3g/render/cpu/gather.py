@@ -85,7 +85,7 @@ def gather(
             v_opacities[scene, g] = total[COL_OPACITY, j]
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def add_slots(view_sums, first, end, tile_rows, slots, offset, sums, records):
     """Columns of one view: the ten sums over the rows of tiles, then the record's a, b and opacity (1 for a culled Gaussian)."""
@@ -100,7 +100,7 @@ def add_slots(view_sums, first, end, tile_rows, slots, offset, sums, records):
             view_sums[_OPACITY, g - first] = records[g, REC_OPACITY]
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def gradient_of_eight(flat, flat_sums, total, j, cam, antialiased):
     """Adds one view's gradient of eight Gaussians to their columns."""
@@ -129,7 +129,7 @@ def gradient_of_eight(flat, flat_sums, total, j, cam, antialiased):
     add_to_column(total, COL_OPACITY, j, v_opacity)
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def screen_gradient(flat, flat_sums, j, sxx, sxy, syy, sharp_det, det, antialiased):
     """From the ten sums: dL/d mean2d, 2 dL/dS (three numbers) and dL/d opacity of eight splats."""
@@ -154,7 +154,7 @@ def screen_gradient(flat, flat_sums, j, sxx, sxy, syy, sharp_det, det, antialias
     return vx, vy, h00, h01, h11, v_opacity
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def shape_gradient(flat, total, j):
     """From dL/d(R diag s) of eight Gaussians to their quaternions and scales."""

@@ -52,7 +52,7 @@ def camera_rows(camera_from_world, intrinsics, height, width):
     return np.ascontiguousarray(np.concatenate([*pose, lens], 1), f32)
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def splat(flat, j, cam):
     """Eight Gaussians in one picture, from the columns of their chunk.
@@ -125,7 +125,7 @@ def project(
                     tile_rows[image, g, 0], tile_rows[image, g, 1] = top, bottom
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def project_eight(flat, j, cam, antialiased, lanes):
     """The first ten columns of eight records, as rows of eight; returns which of them can be seen at all, as bits."""
@@ -142,7 +142,7 @@ def project_eight(flat, j, cam, antialiased, lanes):
     return mask_bits(in_depth & (opacity >= CUTOFF) & (det <= FAR_AWAY))
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def touches(out, lane, width, height):
     """Whether the box of a record reaches the centre of any pixel."""

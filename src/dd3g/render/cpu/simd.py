@@ -142,9 +142,7 @@ def select(typing_context, mask, x, y):
 @intrinsic
 def mask_bits(typing_context, mask):
     """The mask as an integer: lane i is bit i."""
-    return types.uint64(mask), lambda context, builder, signature, values: builder.zext(
-        builder.bitcast(values[0], ir.IntType(LANES)), _I64
-    )
+    return types.uint64(mask), lambda context, builder, signature, values: builder.zext(builder.bitcast(values[0], ir.IntType(LANES)), _I64)
 
 
 # ---------------------------------------------------------------- memory

@@ -1,0 +1,136 @@
+"""The student's recipe: it learns, resumes exactly, and is exported for use."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from dd3g.cli.main import main
+from dd3g.core.errors import WeightsError
+from dd3g.recipes.student import StudentLossConfig, depth_loss, student_recipe
+from dd3g.recipes.student_batches import StudentDataConfig
+from dd3g.recipes.views_pack import open_pack
+from dd3g.student.anchored_decoding import Decoded, InputCamera
+from dd3g.student.load import load_student
+from dd3g.student.presets import tiny
+from dd3g.student.seeding import Seeds
+from dd3g.training import FitConfig, SessionConfig, fit
+from dd3g.training.checkpoint import load_state
+from dd3g.training.journal import read_journal
+from tests.recipes.blobs import blob
+
+DATA = StudentDataConfig(batch=2, target_views=2, image_size=64, render_size=32)
+LOSS = StudentLossConfig(perceptual="none")
+QUIET = SessionConfig(threads=1, quiet=True)
+FIT = FitConfig(steps=6, lr=1e-3, warmup_steps=2, log_every=1, evaluate_every=3, sheet_every=6)
+
+
+@pytest.fixture(scope="module")
+def packs(blob_views, dev_views):
+    return open_pack(blob_views, quiet=True), open_pack(dev_views, quiet=True)
+
+
+def recipe_of(packs, **changes):
+    return student_recipe(tiny(), DATA, dataclasses.replace(LOSS, **changes), [packs[0]], packs[1], seed=0, provenance={"data": "blobs"})
+
+
+def test_resumed_training_equals_uninterrupted_bit_for_bit(packs, tmp_path):
+    fit(recipe_of(packs), FIT, tmp_path / "whole", QUIET)
+    result = fit(recipe_of(packs), FIT, tmp_path / "parts", dataclasses.replace(QUIET, max_minutes=0.0))
+    assert 0 < result["step"] < 6
+    fit(recipe_of(packs), FIT, tmp_path / "parts", QUIET)
+    first, second = (load_state(tmp_path / run / "checkpoints" / "last.pt") for run in ("whole", "parts"))
+    for name in ("network", "average"):
+        a, b = getattr(first, name), getattr(second, name)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes()[-1000:] == (tmp_path / "parts" / "model.safetensors").read_bytes()[
+        -1000:
+    ]
+
+
+def test_the_export_is_loaded_by_name_and_tells_its_data(packs, tmp_path):
+    fit(recipe_of(packs), FIT, tmp_path, QUIET)
+    loaded = load_student(tmp_path / "model.safetensors")
+    assert loaded.about["data"] == "blobs"
+    assert loaded.about["scores"]["dev_psnr"] > 10
+    assert (tmp_path / "sheets" / "0000006.png").is_file()
+    assert {e["kind"] for e in read_journal(tmp_path / "metrics.jsonl")} == {"train", "evaluate"}
+
+
+def test_every_term_is_there_and_finite(packs):
+    recipe = recipe_of(packs)
+    terms = recipe.losses(recipe.network, recipe.batch(0), 0)
+    assert set(terms) == {"mse", "alpha", "depth", "camera"}
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_a_named_perceptual_network_whose_weights_are_absent_is_an_error(packs, monkeypatch, tmp_path):
+    monkeypatch.setenv("DD3G_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError, match="set DD3G_WEIGHTS"):
+        recipe_of(packs, perceptual="lpips-alex")
+
+
+def test_depth_loss_is_zero_on_the_surfaces_and_counts_layers():
+    """Two seeds on one ray, front and back, and a third half way; the truth has them at 0.3, -0.2 and 0.05."""
+    xy = torch.zeros(1, 3, 2)
+    one = torch.ones(1, 3)
+    seeds = Seeds(xy, torch.tensor([[0.0, 1.0, 0.5]]), one, one, one)
+    camera = InputCamera(torch.zeros(1), torch.full((1,), 1.5))
+    truth = torch.stack([torch.full((1, 4, 4), 0.3), torch.full((1, 4, 4), -0.2)], 1)
+
+    def loss(towards):
+        return depth_loss(Decoded(blob(0, n=3), xy, torch.tensor([towards]), seeds, camera, camera), truth).item()
+
+    assert loss([0.3, -0.2, 0.05]) == 0
+    assert loss([0.4, -0.2, 0.05]) == pytest.approx((0.1 - 0.01) / 3, abs=1e-6)  # smooth L1 with beta 0.02
+    truth[0, :, :, :] = float("nan")
+    assert loss([0.4, 0.9, 0.0]) == 0  # nothing is known there
+
+
+def test_the_command_trains_resumes_and_exports_in_parts(blob_views, dev_views, tmp_path, capsys):
+    arguments = [
+        "train",
+        str(blob_views),
+        "--dev",
+        str(dev_views),
+        "--preset",
+        "tiny",
+        "--perceptual",
+        "none",
+        "--steps",
+        "4",
+        "--batch",
+        "2",
+    ]
+    arguments += ["--threads", "1", "--set", "data.render_size=32", "--set", "fit.log_every=2", "--set", "fit.evaluate_every=4"]
+    out = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "parts")]
+    assert main([*arguments, *out, "--max-minutes", "0"]) == 0
+    assert "the same command goes on" in capsys.readouterr().err
+    assert main([*arguments, *out]) == 0
+    assert "4/4" in capsys.readouterr().err
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["recipe"]["data"]["render_size"] == 32
+    assert (tmp_path / "parts" / "model.safetensors.parts.json").is_file()
+    # A new run from these weights.
+    assert main([*arguments, "--out", str(tmp_path / "more"), "--init", str(tmp_path / "run" / "model.safetensors")]) == 0
+
+
+def test_learning_from_what_chooses_is_refused(blob_views, tmp_path, capsys):
+    assert (
+        main(["train", str(blob_views), "--dev", str(blob_views), "--preset", "tiny", "--perceptual", "none", "--out", str(tmp_path)]) == 2
+    )
+    assert "also learnt from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--preset", "huge"], "known are tiny"),
+        (["--init", "nowhere.safetensors"], "no such checkpoint"),
+        (["--set", "model.widht=3"], "did you mean width"),
+    ],
+)
+def test_wrong_options_are_explained(blob_views, tmp_path, capsys, extra, message):
+    assert main(["train", str(blob_views), "--perceptual", "none", "--out", str(tmp_path), *extra]) == 2
+    assert message in capsys.readouterr().err

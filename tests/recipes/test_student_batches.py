@@ -1,0 +1,126 @@
+"""What the student is fed: pure in the step, fair over objects, and geometrically true."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dd3g.core import orbit
+from dd3g.core.errors import ViewsError
+from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig, frame_input, read_input
+from dd3g.recipes.views_pack import open_pack
+from dd3g.student.look_back import points_on_rays
+from tests.recipes.blobs import INPUTS, write_blobs
+
+NOISE = (4, 4, 8, 8)
+PLAIN = StudentDataConfig(batch=6, target_views=3, image_size=64, render_size=48, mirror=0.0, recolour=0.0, degrade=0.0)
+
+
+@pytest.fixture(scope="module")
+def pack(blob_views):
+    return open_pack(blob_views, quiet=True)
+
+
+def lifted(batch, k):
+    """Surface points that the input shows, in the (turned) frame of the object."""
+    side = batch.image.shape[-1]
+    line = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    towards = batch.towards[k, :1].flatten(1)
+    seen = torch.isfinite(towards[0])
+    places = torch.stack([x, y], -1).reshape(1, -1, 2)
+    points = points_on_rays(places, torch.nan_to_num(towards), batch.elevation_deg[k : k + 1], batch.distance[k : k + 1])[0][seen]
+    return (points - batch.offset[k]) / batch.scale[k], batch.image[k, :3].flatten(1).T[seen]
+
+
+@pytest.mark.parametrize("mirror", [0.0, 1.0])
+def test_what_the_input_shows_stands_where_the_targets_show_it(pack, mirror):
+    """Framing, lens, elevation, turning and mirroring, all at once: surfaces lifted from the input land inside every target's silhouette."""
+    batches = StudentBatches([pack], dataclasses.replace(PLAIN, mirror=mirror), NOISE, seed=1)
+    for step in range(3):
+        batch = batches(step)
+        for k in range(6):
+            points, _ = lifted(batch, k)
+            cameras = batch.cameras.pick(k)
+            for view in range(3):
+                p = points @ cameras.camera_from_world[view, :3, :3].T + cameras.camera_from_world[view, :3, 3]
+                pixel = (p / p[:, 2:]) @ cameras.intrinsics[view].T
+                row, column = (pixel[:, i].long().clamp(0, 47) for i in (1, 0))
+                inside = (batch.target_alpha[k, view, 0] > 0.05)[row, column].float().mean()
+                assert inside > 0.97, (step, k, view)  # rims of a soft blob fall out
+
+
+def test_a_mirrored_sample_is_the_mirror_image(pack):
+    plain, mirrored = (StudentBatches([pack], dataclasses.replace(PLAIN, mirror=m), NOISE, seed=1)(0) for m in (0.0, 1.0))
+    assert torch.equal(mirrored.image, plain.image.flip(-1))
+    assert torch.equal(mirrored.target_rgb, plain.target_rgb.flip(-1))
+    assert torch.equal(mirrored.offset, plain.offset * torch.tensor([-1.0, 1, 1]))
+    determinants = torch.linalg.det(mirrored.cameras.camera_from_world[..., :3, :3])
+    assert torch.allclose(determinants, torch.ones_like(determinants), atol=1e-5)  # still a camera, not a reflection
+
+
+def test_a_view_of_the_rig_may_stay_as_it_is(pack):
+    source = read_input(pack.inputs, 0, 0)
+    assert source.on_rig
+    framed = frame_input(source, 64, as_is=True)
+    assert torch.allclose(framed.image, source.rgba, atol=1e-5)
+    assert framed.scale.item() == pytest.approx(1, abs=1e-6)
+    assert framed.offset.abs().max() < 1e-7
+    assert not read_input(pack.inputs, 0, 3).on_rig
+
+
+def test_framed_inputs_fill_three_quarters(pack):
+    framed = frame_input(read_input(pack.inputs, 1, 4), 64, as_is=False)
+    solid = framed.image[3] > 0.5
+    spans = [int(solid.any(axis).sum()) for axis in (0, 1)]
+    assert max(spans) == pytest.approx(48, abs=1.5)
+
+
+def test_cameras_taken_apart_are_those_put_together(pack):
+    for m in range(INPUTS):
+        source = read_input(pack.inputs, 2, m)
+        again = orbit([source.azimuth_deg], source.elevation_deg, size=64, radius=source.radius).camera_from_world[0]
+        assert np.allclose(again, pack.inputs.camera_from_world[2, m], atol=1e-5)
+
+
+def test_batches_are_pure_functions_of_the_step(pack):
+    changing = dataclasses.replace(PLAIN, mirror=0.5, recolour=0.5, degrade=0.5)
+    first, again = (StudentBatches([pack], changing, NOISE, seed=3) for _ in range(2))
+    first(0), first(9)
+    for name, value in first(4).__dict__.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, getattr(again(4), name)) or bool(value.isnan().any()), name
+    assert not torch.equal(first(4).image, first(5).image)
+    assert not torch.equal(first(4).image, StudentBatches([pack], changing, NOISE, seed=4)(4).image)
+
+
+def test_every_object_is_seen_once_an_epoch_and_repeats_as_often_as_asked(pack):
+    batches = StudentBatches([pack], dataclasses.replace(PLAIN, batch=1, repeat=(("blob-001", 3),)), NOISE, seed=0)
+    seen = [int(batches.samples[batches._order(step)[0]][1]) for step in range(14)]
+    for epoch in (seen[:7], seen[7:]):
+        assert sorted(epoch) == [0, 1, 1, 1, 2, 3, 4]
+
+
+def test_recolouring_changes_input_and_targets_alike(pack):
+    """Where input and targets had one colour they still have one: a flat grey stays flat."""
+    from dd3g.recipes.student_batches import _recoloured
+
+    picture = torch.rand(4, 8, 8)
+    both = _recoloured([picture, picture[None]], np.random.default_rng(0))
+    assert torch.equal(both[0], both[1][0])
+    assert torch.equal(both[0][3], picture[3])
+
+
+def test_packs_are_remade_when_objects_change_and_refuse_mixtures(tmp_path):
+    write_blobs(tmp_path / "v", 1)
+    one = open_pack(tmp_path / "v", quiet=True)
+    assert len(open_pack(tmp_path / "v", quiet=True)) == 1
+    write_blobs(tmp_path / "v", 1, first=1)
+    two = open_pack(tmp_path / "v", quiet=True)
+    assert len(two) == 2
+    assert one.digest != two.digest
+    assert np.array_equal(one.targets.rgba[0], two.targets.rgba[0])
+    write_blobs(tmp_path / "v", 1, first=2, target_size=40)
+    with pytest.raises(ViewsError, match="render all objects of a folder with the same options"):
+        open_pack(tmp_path / "v", quiet=True)
