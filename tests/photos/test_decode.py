@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from picture_files import chunk, headless_png, png_bytes, rgb_profile, saved, smooth
+from .picture_files import chunk, headless_png, png_bytes, rgb_profile, saved, smooth
 from PIL import Image
 
 from dd3g.core.errors import PictureError

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_files import png_bytes
+from .picture_files import png_bytes
 from PIL import Image
 
 from dd3g.core.errors import InputError, OutputError, PictureError

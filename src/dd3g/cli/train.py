@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init", metavar="CKPT", help="start from this checkpoint's weights; 'bundled' for the package's own")
     parser.add_argument("--perceptual", choices=("lpips-squeeze", "lpips-alex", "none"), default="lpips-squeeze")
     parser.add_argument("--steps", type=int, help="optimiser steps of the whole run (default: 20000)")
-    parser.add_argument("--batch", type=int, help="objects a step (default: 12)")
+    parser.add_argument("--batch", type=int, help="objects a step (default: 8)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-minutes", type=float, help="stop after this long, with everything saved")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores of the process)")

@@ -19,14 +19,15 @@ class ExplicitWeights:
     """Weights of the terms of L_ES; the paper states the terms (MSE and LPIPS), not the weights."""
 
     mse: float = 1.0  # lambda_m of E11
+    perceptual_views: int = 3  # of an object's views, the term's network sees this many: it costs more than the renderer
     perceptual: float = 0.2  # lambda_p of E11; ours: LPIPS-squeeze at 64 px is coarser than the paper's LPIPS at 256 px
     alpha: float = 0.5  # differs: the paper names no matte loss; views with true alpha give one for nothing
 
 
 def explicit(
     render: Render,
-    truth: Float[Tensor, "*batch 3 h w"],
-    truth_alpha: Float[Tensor, "*batch 1 h w"],
+    truth: Float[Tensor, "*batch v 3 h w"],
+    truth_alpha: Float[Tensor, "*batch v 1 h w"],
     weights: ExplicitWeights,
     perceptual: Perceptual | None,
 ) -> dict[str, Tensor]:
@@ -47,9 +48,13 @@ def explicit(
         "alpha": weights.alpha * (render.alpha - truth_alpha).square().mean(),
     }
     if perceptual is not None and weights.perceptual > 0:
+        chosen = slice(None, None, max(truth.shape[-4] // weights.perceptual_views, 1))
         flat = (-1, *truth.shape[-3:])
         # Splats may overshoot [0, 1] by rounding only; the network behind the distance knows nothing of values outside.
-        terms["perceptual"] = weights.perceptual * perceptual(render.rgb.reshape(flat).clamp(0, 1), truth.reshape(flat)).mean()
+        terms["perceptual"] = (
+            weights.perceptual
+            * perceptual(render.rgb[..., chosen, :, :, :].reshape(flat).clamp(0, 1), truth[..., chosen, :, :, :].reshape(flat)).mean()
+        )
     return terms
 
 

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dd3g.core.sheet import sheet
 from dd3g.photos.mask_network import MaskNetwork, MaskNetworkConfig, save_mask_network
-from dd3g.recipes.background_material import Material
+from dd3g.recipes.background_material import Material, Picture
 from dd3g.recipes.background_photograph import blurred, mirrored_below, over, photographed, place, shadowed
 from dd3g.recipes.background_scenes import SCENES
 from dd3g.training import Recipe, Score
@@ -229,16 +229,16 @@ def _drawn_scene(size: int, random: np.random.Generator) -> Tensor:
     return SCENES[name](random, size)
 
 
-def _object(material: Material, random: np.random.Generator) -> UInt8[np.ndarray, "4 h w"]:
+def _object(material: Material, random: np.random.Generator) -> Picture:
     weights = np.array([weight for weight, _ in material.objects])
     return _pick(material.objects[random.choice(len(weights), p=weights / weights.sum())][1], random)
 
 
-def _pick(pool: Sequence[UInt8[np.ndarray, "4 h w"]], random: np.random.Generator) -> UInt8[np.ndarray, "4 h w"]:
+def _pick(pool: Sequence[Picture], random: np.random.Generator) -> Picture:
     return pool[int(random.integers(len(pool)))]
 
 
-def _cut(rgba: UInt8[np.ndarray, "4 h w"], size: int, random: np.random.Generator, smallest: float) -> Float[Tensor, "4 s s"]:
+def _cut(rgba: Picture, size: int, random: np.random.Generator, smallest: float) -> Float[Tensor, "4 s s"]:
     """A random window of a picture, mirrored by chance, stretched to a square; the network sees all pictures stretched."""
     height, width = rgba.shape[1:]
     share = random.uniform(smallest, 1)

@@ -13,7 +13,7 @@ from dd3g.core.errors import InputError
 from dd3g.core.noise import digest
 from dd3g.recipes.views_pack import open_pack
 
-Picture = UInt8[np.ndarray, "4 h w"]  # straight RGBA
+Picture = UInt8[np.ndarray, "4 _ _"]  # straight RGBA; each of its own size
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ _LARGEST_SCALE = 1.5  # an object seen end on is small in its picture; blown up 
 class StudentDataConfig:
     """How samples are drawn and changed."""
 
-    batch: int = 12
-    target_views: int = 4
+    batch: int = 8
+    target_views: int = 6  # a view costs a twentieth of the network's pass
     image_size: int = 192  # of the framed input
     render_size: int = 64  # of the targets, at most their own size
     mirror: float = 0.5  # probability of a left-right flip of everything

@@ -63,7 +63,7 @@ class PEPDConfig:
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
     width: int = 256  # of the decoder's tokens
     heads: int = 8
-    blocks: tuple[int, int, int] = (4, 2, 2)  # before the taps of mu, of (s, q), of (c, alpha)
+    blocks: tuple[int, int, int] = (3, 1, 1)  # before the taps of mu, of (s, q), of (c, alpha)
     decoding: PlainDecodingConfig | AnchoredDecodingConfig = field(default_factory=AnchoredDecodingConfig)
 
     @property

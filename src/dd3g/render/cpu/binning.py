@@ -65,7 +65,7 @@ def row_scratch(n, tiles):
     )
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def pack(records, ids, y0, width, height, packed, spans):
     """Packs the records of a row that begins at pixel row ``y0``, in the order of ``ids``; ``spans``: first and last tile of each."""
@@ -89,7 +89,7 @@ def pack(records, ids, y0, width, height, packed, spans):
         packed[p + PACK_HALF_ROW] = math.sqrt(max(log2_opacity + LOG2_INV_CUTOFF, ZERO)) * inv_a
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def list_tiles(spans, count, tiles, starts, lists):
     """Lists, tile by tile, the packed records that touch it, in depth order: tile t owns lists[starts[t]:starts[t + 1]].

@@ -116,7 +116,7 @@ def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
     return i
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def write_tile(planes, image, y0, x0, h, w, background, rgb, alpha, depth, t_end, stops):
     """The planes of a tile as pixels: the background shows through what is left of T."""

@@ -67,7 +67,7 @@ def composite_backward(
                 sums[slot, k] = own_sums[i * SUMS + k]
 
 
-@njit(**INLINE)
+@njit(inline="always", **INLINE)
 @no_type_check
 def read_tile(planes, image, y0, x0, h, w, background, alpha, depth, t_end, stops, v_rgb, v_alpha, v_depth):
     """Fills the planes of a tile with where the pixels ended and with the gradients that come in.
