@@ -31,7 +31,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from dd3g.core.cameras import Cameras, orbit
+from dd3g.core.cameras import orbit
 from dd3g.core.gaussians import Gaussians
 from dd3g.render import rasterize
 from dd3g.render.constants import ALPHA_CUTOFF, ALPHA_MAX, TRANSMITTANCE_STOP
@@ -106,7 +106,12 @@ def time_step(draw: Callable[[], tuple[Tensor, ...]], incoming: list[Tensor], le
 def summary(times: list[Times]) -> dict[str, float]:
     """Median and best, in milliseconds."""
     forward, backward = (np.array([getattr(t, name) for t in times]) * 1e3 for name in ("forward", "backward"))
-    figures = {"forward": np.median(forward), "forward_best": forward.min(), "backward": np.median(backward), "backward_best": backward.min()}
+    figures = {
+        "forward": np.median(forward),
+        "forward_best": forward.min(),
+        "backward": np.median(backward),
+        "backward_best": backward.min(),
+    }
     return {name: round(float(value), 2) for name, value in figures.items()}
 
 
@@ -115,7 +120,12 @@ def measure(point: Point, kind: str, threads: int, pairs: int, prototype: Module
     generator = torch.Generator().manual_seed(0)
     gaussians = SCENES[kind](point.scenes, point.gaussians, generator).map(lambda t: t.requires_grad_())
     leaves = [gaussians.means, gaussians.quats_wxyz, gaussians.scales, gaussians.opacities, gaussians.rgb]
-    cameras = orbit([i * 360 / point.views + 17 for i in range(point.views)], [20 * math.sin(1.7 * i) for i in range(point.views)], size=point.size, radius=1.8)
+    cameras = orbit(
+        [i * 360 / point.views + 17 for i in range(point.views)],
+        [20 * math.sin(1.7 * i) for i in range(point.views)],
+        size=point.size,
+        radius=1.8,
+    )
     background = torch.rand(point.scenes, point.views, 3, generator=generator)
     shape = (point.scenes, point.views, 1, point.size, point.size)
     incoming = [torch.randn(shape, generator=generator).expand(-1, -1, channels, -1, -1).contiguous() for channels in (3, 1, 1)]
@@ -145,7 +155,9 @@ def measure(point: Point, kind: str, threads: int, pairs: int, prototype: Module
     row: dict[str, Any] = {"ours": summary(times["ours"]), "saved_mb": round(saved_bytes(ours) / 1e6, 1)}
     if prototype is not None:
         row["prototype"] = summary(times["prototype"])
-        row["ratio"] = round(float(np.median([a.processor / b.processor for a, b in zip(times["ours"], times["prototype"], strict=True)])), 3)
+        row["ratio"] = round(
+            float(np.median([a.processor / b.processor for a, b in zip(times["ours"], times["prototype"], strict=True)])), 3
+        )
     return row
 
 
@@ -252,7 +264,9 @@ def best_seconds(function: Callable[[], object], repeats: int = 3) -> float:
 def machine() -> str:
     """The processor's name."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    )
     return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} cores"
 
 
@@ -288,11 +302,16 @@ def main() -> None:
                 report["points"].append({"point": name, "scene": kind, "threads": threads, **row})
                 o = row["ours"]
                 forward, backward = (f"{o[k]:.1f} ({o[k + '_best']:.1f})" for k in ("forward", "backward"))
-                print(f"{name + ' ' + kind:<10} {threads:>7} {forward:>17} {backward:>17} {row['saved_mb']:>9} {row.get('ratio', '-'):>7}", flush=True)
+                print(
+                    f"{name + ' ' + kind:<10} {threads:>7} {forward:>17} {backward:>17} {row['saved_mb']:>9} {row.get('ratio', '-'):>7}",
+                    flush=True,
+                )
     for kind in SCENES if "B" in options.points else ():
         row = {name: float(f"{value:.4g}") for name, value in scalar_ms(POINTS["B"], kind).items()}
         report["scalar"].append({"scene": kind, **row})
-        print(f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, largest difference {row['largest_difference']:.1e}")
+        print(
+            f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, largest difference {row['largest_difference']:.1e}"
+        )
     report["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6))
     print(f"peak memory of this process {report['peak_mb']} MB")
     if options.json:

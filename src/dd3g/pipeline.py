@@ -19,12 +19,13 @@ import torch
 
 from dd3g.core import Gaussians, NoiseKey
 from dd3g.core.errors import InputError
-from dd3g.core.sheet import sheet, to_image
 from dd3g.core.files import write_atomically
+from dd3g.core.sheet import sheet, to_image
 from dd3g.core.views import composite
 from dd3g.formats import Orientation
 from dd3g.formats import save as save_splats
-from dd3g.photos import Background, Picture, Prepared, prepare
+from dd3g.photos import Background, Prepared, prepare
+from dd3g.photos.decode import PictureSource
 from dd3g.student.inference import GAUSSIANS, infer
 from dd3g.student.load import BUNDLED, LoadedStudent, load_student
 
@@ -88,12 +89,12 @@ class ImageTo3D:
         return cls(load_student(model))
 
     @overload
-    def __call__(self, image: Picture, seed: int = ..., **options: Any) -> Generated: ...
+    def __call__(self, image: PictureSource, seed: int = ..., **options: Any) -> Generated: ...
     @overload
-    def __call__(self, image: list[Picture], seed: int = ..., **options: Any) -> list[Generated]: ...
+    def __call__(self, image: list[PictureSource], seed: int = ..., **options: Any) -> list[Generated]: ...
     def __call__(
         self,
-        image: Picture | list[Picture],
+        image: PictureSource | list[PictureSource],
         seed: int = 0,
         *,
         background: Background = "auto",

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from .picture_files import chunk, headless_png, png_bytes, rgb_profile, saved, smooth
 from PIL import Image
 
 from dd3g.core.errors import PictureError
 from dd3g.photos import decode as decode_module
 from dd3g.photos.decode import decode
+
+from .picture_files import chunk, headless_png, png_bytes, rgb_profile, saved, smooth
 
 
 def pixels_of(picture) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_folding_batch_norm_changes_nothing():
     folded, unfolded = U2NetSmall().eval(), U2NetSmall().eval()
     folded.load_state_dict(fold_batch_norm(state, conv="conv_s1", norm="bn_s1"))
     unfolded.load_state_dict({name: tensor for name, tensor in state.items() if "bn_s1" not in name})
-    for name, module in list(unfolded.named_modules()):
+    for name, _module in list(unfolded.named_modules()):
         if name.endswith("conv_s1"):
             parent = unfolded.get_submodule(name.removesuffix(".conv_s1"))
             parent.conv_s1 = Unfolded(unfolded.get_submodule(name), state, name.removesuffix(".conv_s1"))  # pyright: ignore
@@ -149,7 +149,8 @@ def test_published_figures():
     n = u2netp.INPUT_SIZE
     line = (torch.arange(n, dtype=torch.float32) + 0.5) / n
     waves = [
-        0.5 + 0.25 * torch.sin(2 * math.pi * (c + 1) * line)[:, None] + 0.25 * torch.cos(2 * math.pi * (c + 2) * line)[None] for c in range(3)
+        0.5 + 0.25 * torch.sin(2 * math.pi * (c + 1) * line)[:, None] + 0.25 * torch.cos(2 * math.pi * (c + 2) * line)[None]
+        for c in range(3)
     ]
     with torch.no_grad():
         mask = load_u2netp()(normalise(torch.stack(waves)[None]))

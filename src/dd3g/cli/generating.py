@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import DD3GError, InputError, OutputError
-from dd3g.core.files import make_folder, sweep_partial, write_atomically, write_json
+from dd3g.core.files import make_folder, sweep_partial, write_json
 from dd3g.formats import Orientation
-from dd3g.photos import SUFFIXES as PICTURE_SUFFIXES
 from dd3g.photos import Background, prepare
 from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
 from dd3g.student.inference import GAUSSIANS
 
 FORMATS = ("ply", "mp4", "png")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what a folder is searched for; a named file may end in anything
 
 
 @dataclass(frozen=True)

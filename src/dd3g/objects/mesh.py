@@ -126,7 +126,7 @@ def _join(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
     faces = np.concatenate([part.triangles.astype(np.int64) + start for part, start in zip(parts, starts, strict=True)])
     used, faces = np.unique(faces, return_inverse=True)
     vertices, welded = np.unique(positions[used] + 0.0, axis=0, return_inverse=True)  # + 0.0: -0.0 is 0.0
-    return vertices, welded.reshape(-1)[faces.reshape(-1, 3)]
+    return vertices, welded.reshape(-1)[faces.reshape(-1, 3)].astype(np.int32)
 
 
 def _normalised(vertices: np.ndarray, faces: np.ndarray, where: str) -> np.ndarray:

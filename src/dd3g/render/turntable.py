@@ -20,7 +20,7 @@ def turntable(
     frames: int = 120,
     size: int = 512,
     elevation_deg: float = 15.0,
-    background: Float[Tensor, "3"] | None = None,
+    background: Float[Tensor, 3] | None = None,
 ) -> Iterator[Float[Tensor, "3 size size"]]:
     """One full turn at constant elevation, starting at the front; the frame after the last would be the first again.
 

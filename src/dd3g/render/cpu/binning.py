@@ -8,7 +8,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from dd3g.render.cpu.kernel_cache import INLINE
+from dd3g.render.cpu.kernel_cache import INLINE, INNER
 from dd3g.render.cpu.layout import (
     BATCH,
     HALF,
@@ -50,7 +50,7 @@ from dd3g.render.cpu.simd import at, next_ticket, prefetch
 _AHEAD = 12  # records, which lie in index order and are read in depth order
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def row_scratch(n, tiles):
     """What a thread needs for a row of tiles: tile lists, their starts, tile spans, packed records, planes, segments (int, float)."""
@@ -65,7 +65,7 @@ def row_scratch(n, tiles):
     )
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def pack(records, ids, y0, width, height, packed, spans):
     """Packs the records of a row that begins at pixel row ``y0``, in the order of ``ids``; ``spans``: first and last tile of each."""
@@ -89,14 +89,15 @@ def pack(records, ids, y0, width, height, packed, spans):
         packed[p + PACK_HALF_ROW] = math.sqrt(max(log2_opacity + LOG2_INV_CUTOFF, ZERO)) * inv_a
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def list_tiles(spans, count, tiles, starts, lists):
     """Lists, tile by tile, the packed records that touch it, in depth order: tile t owns lists[starts[t]:starts[t + 1]].
 
     Returns ``lists``, or a longer array where it was too short.
     """
-    starts[:] = 0
+    for t in range(tiles + 1):
+        starts[t] = 0
     for i in range(count):
         for t in range(spans[i, 0], spans[i, 1] + 1):
             starts[t + 1] += 1
@@ -114,7 +115,7 @@ def list_tiles(spans, count, tiles, starts, lists):
     return lists
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def next_row(counter, rows, height):
     """Draws a task: its picture, its row of tiles, the row's first pixel row and the number of pixel rows."""

@@ -7,7 +7,7 @@ from typing import no_type_check
 from numba import njit
 
 from dd3g.render.constants import QUAT_LENGTH_MIN
-from dd3g.render.cpu.kernel_cache import INLINE
+from dd3g.render.cpu.kernel_cache import INNER
 from dd3g.render.cpu.layout import CHUNK, ONE, TWO, f32
 from dd3g.render.cpu.simd import LANES, fma, vload, vmax, vsqrt, vstore
 
@@ -23,7 +23,7 @@ COLUMNS = 24
 _LENGTH2_MIN = f32(QUAT_LENGTH_MIN**2)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def rotation(w, x, y, z):
     """R(q) of eight unit quaternions, row by row."""
@@ -34,7 +34,7 @@ def rotation(w, x, y, z):
     )
 
 
-@njit(inline="always", **INLINE)
+@njit(**INNER)
 @no_type_check
 def load_chunk(columns, means, quats, scales, opacities, rgb, first, end):
     """Fills the columns with the Gaussians of one scene from ``first`` up to ``end``; the last one is repeated to the chunk's end."""
@@ -60,28 +60,28 @@ def load_chunk(columns, means, quats, scales, opacities, rgb, first, end):
         put_columns3(flat, COL_AXES + 6, j, r2[0] * s0, r2[1] * s1, r2[2] * s2)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def column(flat, k, j):
     """Eight entries of column ``k`` from ``j`` on."""
     return vload(flat, k * CHUNK + j)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def column3(flat, k, j):
     """Eight entries of three neighbouring columns."""
     return vload(flat, k * CHUNK + j), vload(flat, (k + 1) * CHUNK + j), vload(flat, (k + 2) * CHUNK + j)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def put_column(flat, k, j, x):
     """Writes eight entries of column ``k`` from ``j`` on."""
     vstore(flat, k * CHUNK + j, x)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def put_columns3(flat, k, j, x, y, z):
     """Writes eight entries of three neighbouring columns."""
@@ -90,14 +90,14 @@ def put_columns3(flat, k, j, x, y, z):
     put_column(flat, k + 2, j, z)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def add_to_column(flat, k, j, x):
     """Adds eight values to column ``k`` from ``j`` on."""
     put_column(flat, k, j, column(flat, k, j) + x)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def add_to_columns3(flat, k, j, x, y, z):
     """Adds eight values to each of three neighbouring columns."""
@@ -106,7 +106,7 @@ def add_to_columns3(flat, k, j, x, y, z):
     add_to_column(flat, k + 2, j, z)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def put3(flat, row, x, y, z):
     """Writes three vectors as rows ``row`` to ``row + 2`` of eight floats."""
@@ -115,7 +115,7 @@ def put3(flat, row, x, y, z):
     vstore(flat, (row + 2) * LANES, z)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def dot(a, b):
     """Inner product of two triples."""

@@ -10,11 +10,12 @@ from numba import njit
 from dd3g.render.constants import ALPHA_MAX, DEPTH_ALPHA_FLOOR, TRANSMITTANCE_STOP
 from dd3g.render.cpu.binning import list_tiles, next_row, pack, row_scratch
 from dd3g.render.cpu.exponential import exp2
-from dd3g.render.cpu.kernel_cache import INLINE, kernel
+from dd3g.render.cpu.kernel_cache import INLINE, INNER, kernel
 from dd3g.render.cpu.layout import (
     BATCH,
     BATCH_ROOM,
     CUTOFF,
+    DEAD_ROW,
     FAR_AWAY,
     ONE,
     PACK_A,
@@ -22,7 +23,6 @@ from dd3g.render.cpu.layout import (
     PACK_RGB,
     PLANE_WIDTH,
     RECORD,
-    TILE_HEIGHT,
     TILE_WIDTH,
     ZERO,
     f32,
@@ -63,15 +63,25 @@ def composite(
         lists = list_tiles(spans, own.size, tiles, tile_starts, lists)
         for tile in range(tiles):
             x0, w = tile * TILE_WIDTH, min(TILE_WIDTH, width - tile * TILE_WIDTH)
-            planes[:TILE_HEIGHT] = ZERO
-            planes[:h, _T, :w] = ONE
-            planes[:h, _RANK_STOPPED, :w] = NEVER
+            clear_tile(planes, h, w)
             own_list = lists[tile_starts[tile] : tile_starts[tile + 1]]
             used[image, row, tile] = composite_tile(packed, own_list, x0, w, w * h, planes.reshape(-1), seg_int, seg_float)
             write_tile(planes, image, y0, x0, h, w, background, rgb, alpha, depth, t_end, stops)
 
 
 @njit(**INLINE)
+@no_type_check
+def clear_tile(planes, h, w):
+    """Nothing drawn yet; beyond the picture's edge nothing is alive."""
+    flat = planes.reshape(-1)
+    for i in range(DEAD_ROW):
+        flat[i] = ZERO
+    for y in range(h):
+        for x in range(w):
+            planes[y, _T, x], planes[y, _RANK_STOPPED, x] = ONE, NEVER
+
+
+@njit(**INNER)
 @no_type_check
 def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
     """Composites a tile's list into its planes until it ends or no pixel is alive; returns how many splats were looked at.
@@ -116,7 +126,7 @@ def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
     return i
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def write_tile(planes, image, y0, x0, h, w, background, rgb, alpha, depth, t_end, stops):
     """The planes of a tile as pixels: the background shows through what is left of T."""

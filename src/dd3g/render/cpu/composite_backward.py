@@ -10,7 +10,7 @@ from numba import njit
 from dd3g.render.constants import ALPHA_MAX
 from dd3g.render.cpu.binning import list_tiles, next_row, pack, row_scratch
 from dd3g.render.cpu.exponential import exp2
-from dd3g.render.cpu.kernel_cache import INLINE, kernel
+from dd3g.render.cpu.kernel_cache import INLINE, INNER, kernel
 from dd3g.render.cpu.layout import (
     BATCH,
     BATCH_ROOM,
@@ -54,10 +54,10 @@ def composite_backward(
         own = ids[offsets[image] + starts[image, row] : offsets[image] + starts[image, row + 1]]
         pack(records[image].reshape(-1), own, y0, width, height, packed, spans)
         lists = list_tiles(spans, own.size, tiles, tile_starts, lists)
-        own_sums[: own.size * SUMS] = ZERO
+        for i in range(own.size * SUMS):
+            own_sums[i] = ZERO
         for tile in range(tiles):
             x0, w = tile * TILE_WIDTH, min(TILE_WIDTH, width - tile * TILE_WIDTH)
-            planes[:] = ZERO
             read_tile(planes, image, y0, x0, h, w, background, alpha, depth, t_end, stops, v_rgb, v_alpha, v_depth)
             looked_at = lists[tile_starts[tile] : tile_starts[tile] + used[image, row, tile]]
             backward_tile(packed, looked_at, x0, w, planes.reshape(-1), seg_int, seg_float, first_segment, own_sums)
@@ -67,7 +67,7 @@ def composite_backward(
                 sums[slot, k] = own_sums[i * SUMS + k]
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def read_tile(planes, image, y0, x0, h, w, background, alpha, depth, t_end, stops, v_rgb, v_alpha, v_depth):
     """Fills the planes of a tile with where the pixels ended and with the gradients that come in.
@@ -75,6 +75,9 @@ def read_tile(planes, image, y0, x0, h, w, background, alpha, depth, t_end, stop
     What lies behind the last splat is the background: it starts with -T (dL/dalpha_out - background . v). Expected depth E = D / A
     passes dL/dE / A on to the accumulated depth D and -E dL/dE / A to the alpha A.
     """
+    flat = planes.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = ZERO
     for y in range(h):
         for x in range(w):
             i, j = y0 + y, x0 + x
@@ -91,7 +94,7 @@ def read_tile(planes, image, y0, x0, h, w, background, alpha, depth, t_end, stop
             planes[y, _V_DEPTH, x], planes[y, _RANK_STOPPED, x] = v_d, stops[image, i, j]
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def backward_tile(packed, splats, x0, w, planes, seg_int, seg_float, first_segment, sums):
     """Goes through a tile's list backwards and adds to the sums of its splats.

@@ -8,7 +8,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from dd3g.render.cpu.kernel_cache import INLINE
+from dd3g.render.cpu.kernel_cache import INNER
 from dd3g.render.cpu.simd import fma, mantissa_exponent, scale_by_power, select, vmax
 
 f32 = np.float32
@@ -22,7 +22,7 @@ _E0, _E1, _E2, _E3, _E4, _E5 = (f32(c) for c in (1.000000072, 0.693146967, 0.240
 _L3, _L5, _L7, _L9, _LOG_SCALE = f32(1 / 3), f32(1 / 5), f32(1 / 7), f32(1 / 9), f32(2 / math.log(2))
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def exp2(x):
     """2**x for x <= 127; 2**-64 below -64. Relative error 2.1e-7."""
@@ -32,7 +32,7 @@ def exp2(x):
     return scale_by_power(fma(fma(fma(fma(fma(f, _E5, _E4), f, _E3), f, _E2), f, _E1), f, _E0), biased)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def log2(x):
     """log2 of positive, normal x."""

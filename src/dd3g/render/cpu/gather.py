@@ -68,7 +68,9 @@ def gather(
         scene, first = task // chunks, (task % chunks) * CHUNK
         end = min(first + CHUNK, n)
         load_chunk(columns, means[scene], quats[scene], scales[scene], opacities[scene], rgb[scene], first, end)
-        total[:] = ZERO  # columns as those of the Gaussians: dL/d mean, dL/d (R diag s), ...
+        for i in range(flat_total.size):
+            flat_total[i] = ZERO
+        # total has columns as those of the Gaussians: dL/d mean, dL/d (R diag s), ...
         for image in range(scene * views, scene * views + views):
             add_slots(view_sums, first, end, tile_rows[image], slots[image], offsets[image], sums, records[image])
             for j in range(0, end - first, LANES):
@@ -85,11 +87,13 @@ def gather(
             v_opacities[scene, g] = total[COL_OPACITY, j]
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def add_slots(view_sums, first, end, tile_rows, slots, offset, sums, records):
     """Columns of one view: the ten sums over the rows of tiles, then the record's a, b and opacity (1 for a culled Gaussian)."""
-    view_sums[:SUMS], view_sums[SUMS:] = ZERO, ONE
+    flat = view_sums.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = ZERO if i < SUMS * CHUNK else ONE
     for g in range(first, end):
         count, slot = tile_rows[g, 1] - tile_rows[g, 0] + 1, offset + slots[g]
         for i in range(count):
@@ -100,7 +104,7 @@ def add_slots(view_sums, first, end, tile_rows, slots, offset, sums, records):
             view_sums[_OPACITY, g - first] = records[g, REC_OPACITY]
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def gradient_of_eight(flat, flat_sums, total, j, cam, antialiased):
     """Adds one view's gradient of eight Gaussians to their columns."""
@@ -129,7 +133,7 @@ def gradient_of_eight(flat, flat_sums, total, j, cam, antialiased):
     add_to_column(total, COL_OPACITY, j, v_opacity)
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def screen_gradient(flat, flat_sums, j, sxx, sxy, syy, sharp_det, det, antialiased):
     """From the ten sums: dL/d mean2d, 2 dL/dS (three numbers) and dL/d opacity of eight splats."""
@@ -154,7 +158,7 @@ def screen_gradient(flat, flat_sums, j, sxx, sxy, syy, sharp_det, det, antialias
     return vx, vy, h00, h01, h11, v_opacity
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def shape_gradient(flat, total, j):
     """From dL/d(R diag s) of eight Gaussians to their quaternions and scales."""

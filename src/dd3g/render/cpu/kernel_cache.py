@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
@@ -23,8 +24,11 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
-INLINE = {"nogil": True, "error_model": "numpy"}
-"""Options of every compiled function. No fastmath: the bits would depend on the processor. ``numpy``: x / 0 is inf, not a branch."""
+INNER: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+"""Options of the functions that kernels call. No fastmath: bits would depend on the processor. ``numpy``: x / 0 is inf, not a branch."""
+
+INLINE: dict[str, Any] = {**INNER, "inline": "always"}
+"""The same for a piece of one kernel: many vectors come and go, which a call would pass through memory."""
 
 _UNUSED_DAYS = 60
 
@@ -33,9 +37,9 @@ def kernel(function: Callable) -> Dispatcher:
     """Decorates a function that Python calls: compiled at the first call, or read from disk. It takes C-contiguous arrays."""
     folder = cache_folder()
     if folder is None:
-        return njit(**INLINE)(function)
+        return njit(**INNER)(function)
     with _numba_cache_at(folder):
-        compiled = njit(**INLINE)(function)
+        compiled = njit(**INNER)(function)
         compiled._cache = _ForgivingCache(compiled.py_func)
     return compiled
 

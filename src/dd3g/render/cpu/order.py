@@ -7,7 +7,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from dd3g.render.cpu.kernel_cache import INLINE, kernel
+from dd3g.render.cpu.kernel_cache import INNER, kernel
 from dd3g.render.cpu.simd import next_ticket
 
 _DIGIT_BITS = 11
@@ -25,31 +25,36 @@ def count_rows(counter, tasks, n, tile_rows, slots, starts):
         image = next_ticket(counter)
         if image >= tasks:
             return
-        counts, slot = np.zeros_like(starts[image]), 0
+        own_starts, slot = starts[image], 0
+        for row in range(own_starts.size):
+            own_starts[row] = 0
         for g in range(n):
             slots[image, g] = slot
             for row in range(tile_rows[image, g, 0], tile_rows[image, g, 1] + 1):
-                counts[row] += 1
+                own_starts[row + 1] += 1
                 slot += 1
-        starts[image, 0], starts[image, 1:] = 0, np.cumsum(counts[:-1])
+        for row in range(1, own_starts.size):
+            own_starts[row] += own_starts[row - 1]
 
 
 @kernel
 @no_type_check
 def list_rows(counter, tasks, n, tile_rows, starts, offsets, ids):
     """Task: a picture. Lists the Gaussians of each row of tiles, by index; picture i owns ``ids`` from ``offsets[i]`` on."""
+    cursor = np.empty(starts.shape[1], np.int64)
     while True:
         image = next_ticket(counter)
         if image >= tasks:
             return
-        cursor = offsets[image] + starts[image]
+        for row in range(cursor.size):
+            cursor[row] = offsets[image] + starts[image, row]
         for g in range(n):
             for row in range(tile_rows[image, g, 0], tile_rows[image, g, 1] + 1):
                 ids[cursor[row]] = g
                 cursor[row] += 1
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def sort_by_depth(ids, depth_bits, keys, order, spare_keys, spare_order):
     """Sorts a row's list by ascending depth, ties by index: a stable radix sort of the bits in which the depths differ.
@@ -67,7 +72,8 @@ def sort_by_depth(ids, depth_bits, keys, order, spare_keys, spare_order):
     for p in range(passes):
         digit_bits = (bits + passes - 1) // passes
         shift, mask, start = np.uint32(p * digit_bits), np.uint32((1 << digit_bits) - 1), 0
-        histogram[: 1 << digit_bits] = 0
+        for digit in range(1 << digit_bits):
+            histogram[digit] = 0
         for i in range(count):
             histogram[((keys[i] - low) >> shift) & mask] += 1
         for digit in range(1 << digit_bits):

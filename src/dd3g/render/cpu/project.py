@@ -10,7 +10,7 @@ from numba import njit
 from dd3g.render.constants import BLUR_PX2, FAR, FRUSTUM_MARGIN, NEAR
 from dd3g.render.cpu.columns import COL_AXES, COL_MEAN, COL_OPACITY, COL_RGB, COLUMNS, column, column3, dot, load_chunk, put3
 from dd3g.render.cpu.exponential import log2
-from dd3g.render.cpu.kernel_cache import INLINE, kernel
+from dd3g.render.cpu.kernel_cache import INLINE, INNER, kernel
 from dd3g.render.cpu.layout import (
     CHUNK,
     CUTOFF,
@@ -26,12 +26,11 @@ from dd3g.render.cpu.layout import (
     REC_RGB,
     REC_X,
     REC_Y,
-    RECORD,
     TILE_HEIGHT,
     ZERO,
     f32,
 )
-from dd3g.render.cpu.simd import LANES, broadcast, fma, mask_bits, next_ticket, select, vload, vmax, vmin, vsqrt, vstore
+from dd3g.render.cpu.simd import LANES, broadcast, fma, mask_bits, next_ticket, select, vmax, vmin, vsqrt, vstore
 
 # A camera as a row of floats: rotation W (0 to 8), translation (9 to 11), then
 CAM_T, CAM_FX, CAM_FY, CAM_CX, CAM_CY = 9, 12, 13, 14, 15
@@ -52,7 +51,7 @@ def camera_rows(camera_from_world, intrinsics, height, width):
     return np.ascontiguousarray(np.concatenate([*pose, lens], 1), f32)
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def splat(flat, j, cam):
     """Eight Gaussians in one picture, from the columns of their chunk.
@@ -80,7 +79,7 @@ def splat(flat, j, cam):
     return x, y, z, inv_z, ux, uy, in_depth, t, u, m, n, sxx + _BLUR, sxy, syy + _BLUR, sharp_det, det
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def clip(low, high, count):
     """First and last of the integers 0 to ``count`` - 1 within [low, high]; may err outwards by one. No call into a library."""
@@ -125,7 +124,7 @@ def project(
                     tile_rows[image, g, 0], tile_rows[image, g, 1] = top, bottom
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def project_eight(flat, j, cam, antialiased, lanes):
     """The first ten columns of eight records, as rows of eight; returns which of them can be seen at all, as bits."""
@@ -142,7 +141,7 @@ def project_eight(flat, j, cam, antialiased, lanes):
     return mask_bits(in_depth & (opacity >= CUTOFF) & (det <= FAR_AWAY))
 
 
-@njit(inline="always", **INLINE)
+@njit(**INLINE)
 @no_type_check
 def touches(out, lane, width, height):
     """Whether the box of a record reaches the centre of any pixel."""

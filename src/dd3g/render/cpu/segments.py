@@ -7,7 +7,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from dd3g.render.cpu.kernel_cache import INLINE
+from dd3g.render.cpu.kernel_cache import INNER
 from dd3g.render.cpu.layout import (
     BATCH,
     DEAD_ROW,
@@ -52,7 +52,7 @@ SEG_K, SEG_U, SEG_DY = 0, BATCH, 2 * BATCH  # floats: alpha = 2**(k - u**2); u a
 _NARROW = f32(0.5 * LANES - 0.01)
 
 
-@njit(**INLINE)
+@njit(**INNER)
 @no_type_check
 def add_segments(packed, p, rank, tile_x, last_x, seg_int, seg_float, n):
     """Appends the segments of one splat in a tile that begins at pixel ``tile_x``, to the ``n`` that are there; returns their number.
