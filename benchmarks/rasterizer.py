@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -176,6 +176,7 @@ def saved_bytes(draw: Callable[[], tuple[Tensor, ...]]) -> int:
 
 # ---------------------------------------------------------------- yardsticks
 @njit(nogil=True, error_model="numpy")
+@no_type_check
 def _fma_chains(n, out):
     a = b = c = d = e = f = g = h = i = j = k = m = broadcast(f32(0.5))
     p, q = broadcast(f32(0.999)), broadcast(f32(1e-3))
@@ -193,6 +194,7 @@ def fma_gflops() -> float:
 
 
 @njit(nogil=True, error_model="numpy")
+@no_type_check
 def _splat_by_splat(splats, size, transmittance, stopped, picture):
     # splats: mean 2, conic 3, opacity, colour and depth 4, half extents y x; nearest first
     for s in range(splats.shape[0]):
@@ -310,7 +312,8 @@ def main() -> None:
         row = {name: float(f"{value:.4g}") for name, value in scalar_ms(POINTS["B"], kind).items()}
         report["scalar"].append({"scene": kind, **row})
         print(
-            f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, largest difference {row['largest_difference']:.1e}"
+            f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, "
+            f"largest difference {row['largest_difference']:.1e}"
         )
     report["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6))
     print(f"peak memory of this process {report['peak_mb']} MB")

@@ -14,10 +14,22 @@ from PIL import Image
 from dd3g.objects import Material, Mesh, Part, Texture, assemble
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0), (0.0, 0.0, 1.0, 1.0)
+
+
+def floats(values: Any) -> np.ndarray:
+    """As float32."""
+    return np.array(values, np.float32)
+
+
 CUBE_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
 CUBE_FACES = np.array(
-    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]], np.int32
-)  # fmt: skip
+    [
+        *([0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5]),
+        *([0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6]),
+        *([0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]),
+    ],
+    np.int32,
+)
 
 
 def cube_part(size: float = 1.0, centre: tuple[float, float, float] = (0.0, 0.0, 0.0), colour=(1.0, 1.0, 1.0, 1.0)) -> Part:

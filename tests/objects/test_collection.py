@@ -12,35 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from dd3g.core.errors import InputError, ViewsError
+from dd3g.core.errors import InputError, MissingExtraError, ViewsError
 from dd3g.core.views_folder import list_object_folders, load_object_views
-from dd3g.objects import Rig, collection
+from dd3g.objects import RIGS, Rig
 from dd3g.objects.collection import find_meshes, jobs_for_files, jobs_for_seeds, render_collection
 from dd3g.objects.job import render_object
-from dd3g.objects.pool import Outcome
 
 from .meshes import cube_glb
 
 SMALL = Rig(canonical_views=2, extra_orbits=0, free_views=1, input_views=2, target_size=12, input_size=16, supersampling=1)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Renders without other processes: what they do is tested once, below, and starting them takes seconds."""
-    seen = []
-
-    def run(work, jobs, workers):
-        for job in jobs:
-            seen.append(job.name)
-            try:
-                work(job)
-            except InputError as error:
-                yield Outcome(job, str(error))
-            else:
-                yield Outcome(job, None)
-
-    monkeypatch.setattr(collection, "run_in_processes", run)
-    return seen
 
 
 def _meshes(tmp_path) -> Path:
@@ -112,7 +92,9 @@ def test_folder_holds_the_rigs_pictures_and_how_each_was_taken(tmp_path):
     assert views.groups["targets"].rgb.shape == (3, 3, 12, 12)
     assert views.groups["inputs"].rgb.shape == (2, 3, 16, 16)
     assert views.groups["targets"].depth is None
-    assert views.groups["inputs"].depth.shape == (2, 2, 16, 16)
+    depth = views.groups["inputs"].depth
+    assert depth is not None
+    assert depth.shape == (2, 2, 16, 16)
     assert views.about["source"] == "sub/b.glb"
     assert [shot["azimuth_deg"] for shot in views.about["views"]["targets"][:2]] == [0, 180]
     assert set(views.about["views"]["inputs"][1]) == {"azimuth_deg", "elevation_deg", "fov_y_deg", "radius", "light"}
@@ -156,7 +138,7 @@ def test_views_that_nobody_planned_are_not_written_over(tmp_path):
     root, out = _meshes(tmp_path), tmp_path / "v"
     render_collection(_jobs(root, out), workers=1, quiet=True)
     (out / "about.json").unlink()
-    with pytest.raises(ViewsError, match="no about.json"):
+    with pytest.raises(ViewsError, match=r"no about\.json"):
         render_collection(_jobs(root, out), workers=1, quiet=True)
 
 
@@ -191,50 +173,51 @@ def test_damaged_object_is_made_again(tmp_path):
     assert _digests(out) == before
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_missing_ray_tracer_is_said_once_with_the_install_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "embreex", None)
+    with pytest.raises(MissingExtraError, match=r"dd3g\[train\]"):
+        render_collection(_jobs(_meshes(tmp_path), tmp_path / "v"), workers=1, quiet=True)
+    assert not (tmp_path / "v").exists()
+
+
 # ---------------------------------------------------------------- processes
-COMMAND = [
-    sys.executable,
-    "-m",
-    "dd3g.cli.main",
-    "objects",
-    "--procedural",
-    "4",
-    "--seed",
-    "5",
-    "--rig",
-    "small",
-    "--size",
-    "16",
-    "--input-size",
-    "16",
-    "--quiet",
-]
-
-
-def _run(out: Path, workers: int) -> None:
-    subprocess.run([*COMMAND, "--out", str(out), "--workers", str(workers)], check=True, capture_output=True, timeout=300)
-
-
-def test_any_number_of_processes_and_a_kill_in_the_middle_give_the_same_bytes(tmp_path):
-    in_this = jobs_for_seeds(4, Rig(extra_orbits=1, free_views=2, input_views=4, target_size=16, input_size=16), 5, tmp_path / "here")
-    for job in in_this:
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes of the killed run in Linux' /proc")
+def test_a_kill_in_the_middle_and_any_number_of_processes_give_the_same_bytes(tmp_path):
+    for i in range(4):
+        cube_glb(tmp_path / "m" / f"{i}.glb", baseColorFactor=[i / 4, 0.5, 1, 1])
+    rig = replace(RIGS["small"], target_size=96, input_size=96)
+    for job in _jobs(tmp_path / "m", tmp_path / "here", rig):
         render_object(job)
     expected = _digests(tmp_path / "here")
-    _run(tmp_path / "two", 2)
-    found = _digests(tmp_path / "two")
+
+    out = tmp_path / "killed"
+    options = ["--out", str(out), "--rig", "small", "--size", "96", "--input-size", "96", "--quiet"]
+    command = [sys.executable, "-m", "dd3g.cli.main", "objects", str(tmp_path / "m"), *options]
+    process = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while not list(out.glob("*/object.json")) and time.monotonic() < end:
+        time.sleep(0.005)
+    workers = [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(out.glob("*/object.json"))
+    while any(map(_runs, workers)) and time.monotonic() < end:
+        time.sleep(0.005)
+    assert workers
+    assert not any(map(_runs, workers))  # or they would write beside the next run
+
+    (out / ".partial-left").mkdir(exist_ok=True)
+    printed = subprocess.run([*command, "--workers", "1"], check=True, capture_output=True, text=True, timeout=300).stdout
+    assert " 0 were there" not in printed
+    found = _digests(out)
     assert found.pop("about.json")
     assert found == expected
 
-    killed = tmp_path / "killed"
-    process = subprocess.Popen([*COMMAND, "--out", str(killed), "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120
-    while not list(killed.glob("made-*/object.json")) and time.monotonic() < end:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    done = list(killed.glob("made-*"))
-    assert done
-    _run(killed, 1)
-    resumed = _digests(killed)
-    assert resumed.pop("about.json")
-    assert resumed == expected
+
+def _runs(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"  # a zombie that nobody has waited for

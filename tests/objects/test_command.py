@@ -14,6 +14,7 @@ from .meshes import cube_glb
 SMALL = ["--rig", "small", "--size", "12", "--input-size", "12", "--supersampling", "1", "--workers", "1", "--quiet"]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_broken_mesh_gives_status_2_and_its_reason_and_the_rest_is_rendered(tmp_path, capsys):
     cube_glb(tmp_path / "m" / "good.glb")
     (tmp_path / "m" / "bad.obj").write_text("v 0 0 0\n")
@@ -30,6 +31,7 @@ def test_broken_mesh_gives_status_2_and_its_reason_and_the_rest_is_rendered(tmp_
     assert "0 objects rendered, 1 were there" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_everything_failed_is_status_2_too(tmp_path, capsys):
     (tmp_path / "bad.obj").write_text("")
     assert main(["objects", str(tmp_path), "--out", str(tmp_path / "v"), "--sheet", str(tmp_path / "s.png"), *SMALL]) == 2
@@ -61,7 +63,14 @@ def test_wrong_options_are_one_sentence_and_status_2(tmp_path, capsys, arguments
 
 
 def test_help_needs_neither_torch_nor_numba():
-    code = "import sys\nfrom dd3g.cli.main import main\ntry:\n    main(['objects', '--help'])\nexcept SystemExit:\n    pass\nprint({'torch', 'numba', 'embreex'} & set(sys.modules))"
+    code = """if True:
+        import sys
+        from dd3g.cli.main import main
+        try:
+            main(["objects", "--help"])
+        except SystemExit:
+            print({"torch", "numba", "embreex"} & set(sys.modules))
+    """
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip().endswith("set()")
     assert "--procedural" in printed

@@ -5,6 +5,7 @@ import json
 import math
 import struct
 import zlib
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -15,11 +16,19 @@ from dd3g.objects import load_mesh
 from dd3g.objects.gltf import credit_of_gltf, read_gltf
 from dd3g.objects.gltf_document import files_of_gltf
 
-from .meshes import CUBE_CORNERS, CUBE_FACES, GlbWriter, cube_glb, letter_f, png, texels
+from .meshes import CUBE_CORNERS, CUBE_FACES, GlbWriter, cube_glb, floats, letter_f, png, texels
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 HALVES = np.array([[0, 1, 2], [0, 2, 3]])
 UVS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
+
+
+Value = TypeVar("Value")
+
+
+def _there(value: Value | None) -> Value:
+    assert value is not None
+    return value
 
 
 def _sorted(triangles: np.ndarray) -> np.ndarray:
@@ -37,9 +46,9 @@ def test_node_transforms_agree_with_an_independent_reader(tmp_path):
     parent = writer.mesh(cube, matrix=matrix.T.reshape(-1).tolist(), children=[child])
     writer.tree["scenes"], writer.tree["scene"] = [{"nodes": []}, {"nodes": [parent]}], 1
     path = writer.write(tmp_path / "a.glb")
-    oracle = trimesh.load(path, force="mesh")
+    oracle = trimesh.load_mesh(path)
     found = np.concatenate([part.positions[part.triangles] for part in read_gltf(path)])
-    np.testing.assert_allclose(_sorted(found), _sorted(np.asarray(oracle.triangles)), atol=2e-5)
+    np.testing.assert_allclose(_sorted(found), _sorted(np.asarray(oracle.vertices)[oracle.faces]), atol=2e-5)
 
 
 def test_only_the_default_scene_is_read(tmp_path):
@@ -54,7 +63,7 @@ def test_only_the_default_scene_is_read(tmp_path):
 def test_normals_turn_with_the_inverse_transpose(tmp_path):
     writer = GlbWriter()
     slope = np.array([[0, 0, 0], [1, 1, 0], [0, 0, 1]], np.float32)
-    normal = np.tile(np.float32([-1, 1, 0]) / np.sqrt(np.float32(2)), (3, 1))
+    normal = np.tile(floats([-1, 1, 0]) / np.sqrt(np.float32(2)), (3, 1))
     writer.mesh(writer.primitive(slope, np.array([[0, 2, 1]]), NORMAL=normal), scale=[2, 1, 1])
     part = read_gltf(writer.write(tmp_path / "a.glb"))[0]
     assert part.normals is not None
@@ -104,19 +113,19 @@ def test_normalised_integers_and_sparse_values(tmp_path):
     primitive = writer.primitive(SQUARE, HALVES)
     primitive["attributes"]["COLOR_0"] = writer.accessor(colours, normalized=True)
     position = writer.tree["accessors"][primitive["attributes"]["POSITION"]]
-    rows, values = writer.view(np.array([2], np.uint16).tobytes()), writer.view(np.float32([[5, 6, 7]]).tobytes())
+    rows, values = writer.view(np.array([2], np.uint16).tobytes()), writer.view(floats([[5, 6, 7]]).tobytes())
     position["sparse"] = {"count": 1, "indices": {"bufferView": rows, "componentType": 5123}, "values": {"bufferView": values}}
     writer.mesh(primitive)
     part = read_gltf(writer.write(tmp_path / "a.glb"))[0]
     np.testing.assert_array_equal(part.positions, [[0, 0, 0], [1, 0, 0], [5, 6, 7], [0, 1, 0]])
-    np.testing.assert_allclose(part.rgba, colours / 255, atol=1e-6)
+    np.testing.assert_allclose(_there(part.rgba), colours / 255, atol=1e-6)
 
 
 def test_skinned_vertices_stand_where_their_joints_put_them(tmp_path):
     writer = GlbWriter()
     primitive = writer.primitive(SQUARE, HALVES)
     primitive["attributes"]["JOINTS_0"] = writer.accessor(np.array([[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], np.uint8))
-    primitive["attributes"]["WEIGHTS_0"] = writer.accessor(np.float32([[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0.5, 0.5, 0, 0]]))
+    primitive["attributes"]["WEIGHTS_0"] = writer.accessor(floats([[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0.5, 0.5, 0, 0]]))
     node = writer.mesh(primitive, skin=0, translation=[100, 100, 100])  # a skinned node's own place does not count
     writer.tree["nodes"] += [{"translation": [0, 0, 3]}, {"translation": [0, 4, 0]}]
     back = np.stack([np.eye(4), np.eye(4)]).astype(np.float32)
@@ -151,9 +160,9 @@ def test_texture_transform_and_second_coordinates(tmp_path):
     material = writer.textured(png(letter_f()))
     turn = {"offset": [0.5, 0.25], "scale": [2, 3], "rotation": math.pi / 2, "texCoord": 1}
     writer.tree["materials"][material]["pbrMetallicRoughness"]["baseColorTexture"]["extensions"] = {"KHR_texture_transform": turn}
-    part = _square_with(writer, material, tmp_path, TEXCOORD_1=np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]))
+    part = _square_with(writer, material, tmp_path, TEXCOORD_1=floats([[0, 0], [1, 0], [1, 1], [0, 1]]))
     # scale, then a quarter turn (u grows where v did), then the offset: KHR_texture_transform's formula by hand
-    np.testing.assert_allclose(part.uvs, [[0.5, 0.25], [0.5, -1.75], [3.5, -1.75], [3.5, 0.25]], atol=1e-6)
+    np.testing.assert_allclose(_there(part.uvs), [[0.5, 0.25], [0.5, -1.75], [3.5, -1.75], [3.5, 0.25]], atol=1e-6)
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("OPAQUE", "opaque"), ("MASK", "mask"), ("BLEND", "blend")])
@@ -190,7 +199,8 @@ def test_embedded_and_outside_files_give_the_same_mesh(tmp_path):
     for name in ("outside.gltf", "inline.gltf"):
         mesh = load_mesh(tmp_path / name)
         np.testing.assert_array_equal(mesh.vertices, binary.vertices)
-        np.testing.assert_array_equal(mesh.materials[0].texture.texels, binary.materials[0].texture.texels)
+        inside, outside = (_there(m.materials[0].texture).texels for m in (binary, mesh))
+        np.testing.assert_array_equal(inside, outside)
     names = [path.name for path in files_of_gltf(tmp_path / "outside.gltf")]
     assert names == ["outside.gltf", "a data.bin", "f.png"]
 
@@ -209,7 +219,7 @@ def test_cut_off_file_is_refused_at_every_length(tmp_path):
     path = tmp_path / "cut.glb"
     for length in range(0, len(data), 7):
         path.write_bytes(data[:length])
-        with pytest.raises(MeshError, match="cut.glb"):
+        with pytest.raises(MeshError, match=r"cut\.glb"):
             load_mesh(path)
 
 
@@ -255,7 +265,10 @@ def _with(change) -> GlbWriter:
         (lambda t: t["nodes"][0].update(children=[0]), "holds no faces"),
         (lambda t: (t["nodes"][0].update(children=[0]), t.update(scenes=[{"nodes": [0]}])), "two parents"),
         (lambda t: t.update(extensionsRequired=["KHR_draco_mesh_compression"]), "needs KHR_draco_mesh_compression"),
+        (lambda t: t.update(extensionsRequired=3), "needs 3"),
         (lambda t: t["asset"].update(version="1.0"), "not glTF of version 2"),
+        (lambda t: t.update(nodes=7), "not a valid glTF"),
+        (lambda t: (t["accessors"][0].pop("bufferView"), t["accessors"][0].update(count=1 << 27, sparse={})), "has no data"),
         (lambda t: t["meshes"][0]["primitives"][0]["attributes"].pop("TEXCOORD_0"), "no TEXCOORD_0"),
         (lambda t: t["meshes"][0]["primitives"][0]["attributes"].pop("POSITION"), "POSITION"),
         (lambda t: t["meshes"][0]["primitives"].clear(), "holds no faces"),
@@ -299,5 +312,5 @@ def test_huge_texture_is_refused_before_it_is_decoded(tmp_path):
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     writer = GlbWriter()
     writer.mesh(writer.primitive(SQUARE, HALVES, TEXCOORD_0=UVS, material=writer.textured(black[:8] + chunk + black[33:])))
-    with pytest.raises(MeshError, match="20000x20000, expected at most|exceeds limit"):
+    with pytest.raises(MeshError, match=r"20000x20000, expected at most|exceeds limit"):
         load_mesh(writer.write(tmp_path / "huge.glb"))

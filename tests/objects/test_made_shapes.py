@@ -90,7 +90,7 @@ def test_what_is_written_on_a_front_reads_from_left_to_right(shape):
     ]
     assert facing
     for face in facing:
-        u, v = _directions(shape, face)
+        u, v = _directions(shape, int(face))
         assert u[0] > 0.9
         assert v[1] < -0.9
 

@@ -15,13 +15,21 @@ RECIPES: list[Recipe] = [recipe for recipes, _ in KINDS for recipe in recipes]
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
 def test_every_recipe_makes_sound_meshes(recipe):
-    for i in range(3):
-        draws = Draws("test", recipe.__name__, i)
-        mesh = assemble(parts_of(recipe(draws, draw_palette(draws.branch("colours")))), recipe.__name__)
-        assert 12 <= len(mesh.faces) < 40_000
-        np.testing.assert_allclose(np.linalg.norm(mesh.corner_normals, axis=-1), 1, atol=1e-4)
-        assert np.isfinite(mesh.corner_uvs).all()
-        assert min(np.ptp(mesh.vertices, axis=0)) > 0.004  # nothing is a flat sheet
+    draws = Draws("test", recipe.__name__)
+    mesh = assemble(parts_of(recipe(draws, draw_palette(draws.branch("colours")))), recipe.__name__)
+    assert 12 <= len(mesh.faces) < 40_000
+    np.testing.assert_allclose(np.linalg.norm(mesh.corner_normals, axis=-1), 1, atol=1e-4)
+    assert np.isfinite(mesh.corner_uvs).all()
+    assert min(np.ptp(mesh.vertices, axis=0)) > 0.004  # nothing is a flat sheet
+
+
+# faces, materials, mean absolute coordinate, mean texel
+GOLDEN = [
+    (0, (1328, 2, 0.1628849, 104.5104)),
+    (1, (1530, 8, 0.1811251, 131.0115)),
+    (2, (376, 2, 0.1058079, 0.0)),
+    (1_000_000, (416, 2, 0.1439576, 99.8078)),
+]
 
 
 def test_a_seed_always_makes_the_same_object():
@@ -35,18 +43,18 @@ def test_a_seed_always_makes_the_same_object():
             assert a.texture is None or b.texture is None or np.array_equal(a.texture.texels, b.texture.texels)
 
 
-@pytest.mark.parametrize(("seed", "golden"), [(0, ()), (1, ()), (2, ()), (1_000_000, ())])
+@pytest.mark.parametrize(("seed", "golden"), GOLDEN)
 def test_golden_objects(seed, golden):
     """The same on every machine: sines differ in the last bit from one C library to the next, so the numbers have six digits."""
     mesh = make_object(seed)
     texels = [m.texture.texels.mean() for m in mesh.materials if m.texture is not None]
     found = (len(mesh.faces), len(mesh.materials), float(np.abs(mesh.vertices).mean()), float(np.mean(texels or [0.0])))
-    assert found == pytest.approx(golden, rel=1e-5)
+    assert found == pytest.approx(golden, rel=1e-5, abs=1e-6)
 
 
 def test_seeds_make_different_objects():
-    counts = {(len(mesh.faces), len(mesh.materials)) for mesh in map(make_object, range(40))}
-    assert len(counts) > 30
+    counts = {(len(mesh.faces), len(mesh.materials)) for mesh in map(make_object, range(20))}
+    assert len(counts) > 15
 
 
 def test_every_recipe_can_come():
@@ -65,7 +73,7 @@ def test_most_objects_have_a_front():
     from dd3g.objects import SKY, render_views
 
     differences = []
-    for seed in range(24):
+    for seed in range(12):
         views = render_views(make_object(seed), orbit([0.0, 180.0], 0.0, size=24), SKY, supersampling=1)
         differences.append(float((views.rgb * views.alpha)[0].sub((views.rgb * views.alpha)[1].flip(-1)).abs().mean()))
     assert np.median(differences) > 0.01

@@ -6,7 +6,7 @@ import pytest
 from dd3g.core.errors import MeshError
 from dd3g.objects import Material, Part, assemble
 
-from .meshes import CUBE_CORNERS, CUBE_FACES, cube, cube_part
+from .meshes import CUBE_CORNERS, CUBE_FACES, cube, cube_part, floats
 
 
 def _lopsided() -> Part:
@@ -24,7 +24,7 @@ def test_box_centre_is_at_the_origin_and_the_farthest_vertex_at_a_half():
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
 def test_size_and_place_of_the_file_do_not_matter(scale):
     part = _lopsided()
-    other = Part((part.positions * scale + np.float32([5, -2, 1]) * scale).astype(np.float32), part.triangles)
+    other = Part((part.positions * scale + floats([5, -2, 1]) * scale).astype(np.float32), part.triangles)
     # float32 positions five units from the origin: 5 * 2^-23 of a size of about 2
     np.testing.assert_allclose(assemble([other], "x").vertices, assemble([part], "x").vertices, atol=2e-6)
 
@@ -67,7 +67,7 @@ NOTHING = np.zeros((0, 3), np.int32)
         (Part(CUBE_CORNERS * 0, CUBE_FACES), "stand at one point"),
         (Part(CUBE_CORNERS, CUBE_FACES + 1), "names vertex 8 of 8"),
         (Part(CUBE_CORNERS, CUBE_FACES - 1), "names vertex -1 of 8"),
-        (Part(CUBE_CORNERS * np.float32([1, 0, 0]), CUBE_FACES), "none of its 12 faces has an area"),
+        (Part(CUBE_CORNERS * floats([1, 0, 0]), CUBE_FACES), "none of its 12 faces has an area"),
         (Part(CUBE_CORNERS, CUBE_FACES, Material((1, 1, 1, 0), alpha_mode="blend")), "fully transparent"),
     ],
 )

@@ -5,7 +5,7 @@ import numpy as np
 from dd3g.objects import Part, assemble
 from dd3g.objects.normals import corner_normals
 
-from .meshes import CUBE_CORNERS, CUBE_FACES, cube
+from .meshes import CUBE_CORNERS, CUBE_FACES, cube, floats
 
 NONE_GIVEN = np.full((12, 3, 3), np.nan, np.float32)
 
@@ -44,12 +44,12 @@ def test_round_things_are_smooth_over_the_seam_too():
 
 
 def test_given_normals_are_kept_and_made_unit():
-    given = np.broadcast_to(np.float32([0, 3, 0]), (12, 3, 3)).copy()
+    given = np.broadcast_to(floats([0, 3, 0]), (12, 3, 3)).copy()
     np.testing.assert_allclose(corner_normals(CUBE_CORNERS, CUBE_FACES, given), given / 3)
 
 
 def test_only_bad_given_normals_are_replaced():
-    given = np.broadcast_to(np.float32([0, 1, 0]), (12, 3, 3)).copy()
+    given = np.broadcast_to(floats([0, 1, 0]), (12, 3, 3)).copy()
     given[4, 1] = 0
     given[7, 2] = np.nan
     computed = corner_normals(CUBE_CORNERS, CUBE_FACES, NONE_GIVEN)
@@ -57,4 +57,4 @@ def test_only_bad_given_normals_are_replaced():
     np.testing.assert_allclose(found[4, 1], computed[4, 1])
     np.testing.assert_allclose(found[7, 2], computed[7, 2])
     found[4, 1] = found[7, 2] = [0, 1, 0]
-    np.testing.assert_array_equal(found, np.broadcast_to(np.float32([0, 1, 0]), found.shape))
+    np.testing.assert_array_equal(found, np.broadcast_to(floats([0, 1, 0]), found.shape))

@@ -1,5 +1,7 @@
 """Reading OBJ and MTL."""
 
+from typing import TypeVar
+
 import numpy as np
 import pytest
 import trimesh
@@ -21,6 +23,14 @@ vt 1 0
 vt 1 1
 vt 0 1
 """
+
+
+Value = TypeVar("Value")
+
+
+def _there(value: Value | None) -> Value:
+    assert value is not None
+    return value
 
 
 def _write(tmp_path, text: str, **files: str | bytes):
@@ -77,7 +87,7 @@ def test_faces_without_a_material_are_white(tmp_path):
 
 def test_vertex_colours(tmp_path):
     part = read_obj(_write(tmp_path, "v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0.5 0.5 0.5\nf 1 2 3\n"))[0]
-    np.testing.assert_allclose(part.rgba, [[1, 0, 0, 1], [0, 1, 0, 1], [0.21404] * 3 + [1]], atol=1e-5)
+    np.testing.assert_allclose(_there(part.rgba), [[1, 0, 0, 1], [0, 1, 0, 1], [0.21404] * 3 + [1]], atol=1e-5)
 
 
 def test_texture_options_scale_shift_and_clamp(tmp_path):
@@ -85,8 +95,8 @@ def test_texture_options_scale_shift_and_clamp(tmp_path):
     part = read_obj(
         _write(tmp_path, "mtllib a.mtl\nusemtl m\n" + SQUARE + "f 1/1 2/2 3/3\n", a__mtl=library, **{"my wood__png": png(letter_f())})
     )[0]
-    assert part.material.texture.wrap_u == "clamp"
-    np.testing.assert_allclose(part.uvs, [[0.5, 0.75], [2.5, 0.75], [2.5, -2.25]])
+    assert _there(part.material.texture).wrap_u == "clamp"
+    np.testing.assert_allclose(_there(part.uvs), [[0.5, 0.75], [2.5, 0.75], [2.5, -2.25]])
 
 
 def test_mask_cuts_the_texture_out(tmp_path):
@@ -99,7 +109,7 @@ def test_mask_cuts_the_texture_out(tmp_path):
         )
     )[0]
     assert part.material.alpha_mode == "mask"
-    np.testing.assert_array_equal(part.material.texture.texels[..., 3], mask[..., 0])
+    np.testing.assert_array_equal(_there(part.material.texture).texels[..., 3], mask[..., 0])
 
 
 def test_lines_may_go_on_and_backslashes_are_folders(tmp_path):

@@ -20,7 +20,7 @@ SIZE = 64
 
 def _one(mesh, azimuth=0.0, elevation=0.0, light=AMBIENT, size=SIZE, **kwargs):
     views = render_views(mesh, orbit([azimuth], elevation, size=size), light, **kwargs)
-    return views.rgb[0], views.alpha[0, 0], None if views.depth is None else views.depth[0]
+    return views.rgb[0], views.alpha[0, 0], torch.zeros(2, size, size) if views.depth is None else views.depth[0]
 
 
 def _box_area(size: int, half: float, distance: float) -> float:
@@ -61,6 +61,7 @@ def test_first_surface_is_never_behind_the_last(azimuth):
 def test_depth_and_camera_give_back_points_on_the_surface():
     cameras = orbit([40.0], 25.0, size=SIZE)
     views = render_views(cube(), cameras, AMBIENT, depth=True)
+    assert views.depth is not None
     rows, columns = torch.nonzero(views.depth[0, 0] > 0, as_tuple=True)
     z = views.depth[0, :, rows, columns]
     centres = torch.stack([columns + 0.5, rows + 0.5, torch.ones_like(rows)]).float()
@@ -299,6 +300,7 @@ def test_camera_inside_the_object_sees_its_walls():
     lens = torch.tensor([[[16.0, 0, 16], [0, 16, 16], [0, 0, 1]]])
     views = render_views(cube(), Cameras(matrix, lens, 32, 32), AMBIENT, depth=True)
     assert bool((views.alpha == 1).all())
+    assert views.depth is not None
     assert float(views.depth[0, 0, 16, 16]) == pytest.approx(HALF, abs=1e-5)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from dd3g.objects import Material, Texture, assemble
+from dd3g.objects.rays import Hits
 from dd3g.objects.surface import Surface, linear_from_srgb, shade, surface_of
 
-from .meshes import plate, plate_part, texels
+from .meshes import floats, plate, plate_part, texels
 
 RANDOM = np.random.default_rng(0)
 PICTURE = np.concatenate([RANDOM.integers(0, 256, (5, 7, 3)), np.full((5, 7, 1), 255)], -1).astype(np.uint8)
@@ -33,14 +34,9 @@ def _oracle(picture: np.ndarray, u: float, v: float, wrap_u: str, wrap_v: str) -
 
 def _look(surface: Surface, face: int, bary: tuple[float, float], distance: float = 1.0, spacing: float = 0.0):
     """Albedo, shading normal and geometric normal where a ray along -z meets a face."""
-    s = surface
-    out = np.zeros((1, 4), np.float32), np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)
-    shade(
-        np.array([face], np.int32), *(np.float32([b]) for b in bary), np.float32([distance]), np.float32([[0, 0, -1]]), np.float32(spacing),
-        s.corner_normals, s.face_normals, s.corner_uvs, s.corner_rgba, s.face_materials, s.face_densities,
-        s.factors, s.modes, s.cutoffs, s.levels, s.texels, *out,
-    )  # fmt: skip
-    return tuple(values[0] for values in out)
+    hits = Hits(np.array([face], np.int32), floats([bary[0]]), floats([bary[1]]), floats([distance]))
+    found = shade(surface, hits, floats([[0, 0, -1]]), spacing)
+    return found.albedo[0], found.normals[0], found.outward[0]
 
 
 @pytest.mark.parametrize("wrap_u", ["repeat", "clamp", "mirror"])
@@ -57,7 +53,7 @@ def test_bilinear_sample_wraps_as_the_sampler_says(wrap_u, wrap_v):
 
 
 def test_factor_vertex_colour_and_texture_multiply():
-    colours = np.tile(np.float32([0.5, 1.0, 0.25, 1.0]), (4, 1))
+    colours = np.tile(floats([0.5, 1.0, 0.25, 1.0]), (4, 1))
     texture = Texture(texels([[(255, 128, 255)]]))
     surface = surface_of(assemble([plate_part(Material((1.0, 0.5, 0.5, 1.0), texture), rgba=colours)], "x"))
     np.testing.assert_allclose(_look(surface, 0, (0.2, 0.2))[0], [0.5, 0.5 * 0.21586, 0.125, 1.0], atol=1e-5)
@@ -87,7 +83,7 @@ def test_missed_ray_has_no_alpha():
 def test_normals_look_towards_the_viewer_however_the_face_is_turned():
     part = plate_part(Material())
     for triangles in (part.triangles, part.triangles[:, ::-1].copy()):
-        for normal in (None, np.tile(np.float32([0, 0.6, 0.8]), (4, 1)), np.tile(np.float32([0, -0.6, -0.8]), (4, 1))):
+        for normal in (None, np.tile(floats([0, 0.6, 0.8]), (4, 1)), np.tile(floats([0, -0.6, -0.8]), (4, 1))):
             mesh = assemble([type(part)(part.positions, triangles, part.material, normal, part.uvs)], "x")
             _, shading, outward = _look(surface_of(mesh), 0, (0.3, 0.3))
             np.testing.assert_allclose(outward, [0, 0, 1], atol=1e-6)

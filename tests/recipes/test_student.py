@@ -11,6 +11,7 @@ from dd3g.core.errors import WeightsError
 from dd3g.recipes.student import StudentLossConfig, depth_loss, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
+from dd3g.student import PEPD
 from dd3g.student.anchored_decoding import Decoded, InputCamera
 from dd3g.student.load import load_student
 from dd3g.student.presets import tiny
@@ -61,7 +62,7 @@ def test_the_export_is_loaded_by_name_and_tells_its_data(packs, tmp_path):
 def test_every_term_is_there_and_finite(packs):
     recipe = recipe_of(packs)
     terms = recipe.losses(recipe.network, recipe.batch(0), 0)
-    assert set(terms) == {"mse", "alpha", "depth", "camera"}
+    assert set(terms) == {"mse", "alpha", "depth", "surfaces", "camera"}
     assert all(torch.isfinite(term) for term in terms.values())
 
 
@@ -75,14 +76,15 @@ def test_depth_loss_is_zero_on_the_surfaces_and_counts_layers():
     """Two seeds on one ray, front and back, and a third half way; the truth has them at 0.3, -0.2 and 0.05."""
     xy = torch.zeros(1, 3, 2)
     one = torch.ones(1, 3)
-    seeds = Seeds(xy, torch.tensor([[0.0, 1.0, 0.5]]), one, one, one)
+    seeds = Seeds(xy, torch.tensor([[0.0, 1.0, 0.5]]), one, one)
     camera = InputCamera(torch.zeros(1), torch.full((1,), 1.5))
+    view = PEPD(tiny()).look_at(torch.ones(1, 4, 16, 16))
     truth = torch.stack([torch.full((1, 4, 4), 0.3), torch.full((1, 4, 4), -0.2)], 1)
 
     def loss(towards):
-        return depth_loss(Decoded(blob(0, n=3), xy, torch.tensor([towards]), seeds, camera, camera), truth).item()
+        return depth_loss(Decoded(blob(0, n=3), xy, torch.tensor([towards]), seeds, camera, view), truth).item()
 
-    assert loss([0.3, -0.2, 0.05]) == 0
+    assert loss([0.3, -0.2, 0.05]) == pytest.approx(0, abs=1e-12)
     assert loss([0.4, -0.2, 0.05]) == pytest.approx((0.1 - 0.01) / 3, abs=1e-6)  # smooth L1 with beta 0.02
     truth[0, :, :, :] = float("nan")
     assert loss([0.4, 0.9, 0.0]) == 0  # nothing is known there

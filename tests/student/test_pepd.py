@@ -90,7 +90,7 @@ def test_before_training_noise_and_cameras_already_reach_the_tokens():
     """Only zero-initialised branches may be shut; the way from N to the pattern tokens is not one of them."""
     student = student_of()
     noise, cameras, image, _ = inputs(student.config)
-    tokens = student.encoder(image).tokens
+    tokens = student.look_at(image).features.tokens
     one = student.extraction(noise, cameras.conditions().expand(2, -1, -1), tokens)
     other = student.extraction(noise + 1, cameras.conditions().expand(2, -1, -1), tokens)
     assert (one - other).abs().max() > 0.1
@@ -157,11 +157,11 @@ def test_the_budget_of_a_seeded_decoder_may_be_changed():
 def test_the_input_camera_is_predicted_where_it_is_not_given(tiny_student):
     noise, cameras, image, elevation = inputs(tiny_student.config)
     decoded = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image)
-    assert torch.equal(decoded.camera.elevation_deg, decoded.predicted.elevation_deg)
-    assert (decoded.predicted.distance > 0).all()
+    assert torch.equal(decoded.camera.elevation_deg, decoded.view.predicted.elevation_deg)
+    assert (decoded.view.predicted.distance > 0).all()
     given = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image, elevation)
     assert torch.equal(given.camera.elevation_deg, elevation)
-    assert torch.equal(given.camera.distance, given.predicted.distance)
+    assert torch.equal(given.camera.distance, given.view.predicted.distance)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -24,6 +24,7 @@ class ImageEncoderConfig:
     blocks: int = 2  # attention blocks over the tokens
     heads: int = 8
     fine_channels: int = 64  # of the feature map at stride 4
+    place_numbers: int = 4  # what it is told of the picture beside its pixels: where the crop lay, how large it was
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ImageEncoder(nn.Module):
         self.to_eighth = nn.Sequential(nn.Conv2d(c4, c8, 3, 2, 1), ConvBlock(c8), ConvBlock(c8))
         self.to_tokens = nn.Conv2d(c8, config.width, 3, 2, 1)
         side = config.size // 16
+        self.place = nn.Linear(config.place_numbers, config.width)
         self.position = nn.Parameter(torch.randn(1, side * side, config.width) * 0.02)
         self.blocks = nn.ModuleList(SelfAttentionBlock(config.width, config.heads) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.width)
@@ -60,15 +62,15 @@ class ImageEncoder(nn.Module):
         """Number of tokens a picture becomes."""
         return (self.config.size // 16) ** 2
 
-    def forward(self, image: Float[Tensor, "b 4 h w"]) -> ImageFeatures:
-        """Encodes straight RGBA in [0, 1]; colour under alpha 0 has no influence."""
+    def forward(self, image: Float[Tensor, "b 4 h w"], place: Float[Tensor, "b n"]) -> ImageFeatures:
+        """Encodes straight RGBA in [0, 1], told ``place``; colour under alpha 0 has no influence."""
         size = self.config.size
         premultiplied = torch.cat([(image[:, :3] - 0.5) * image[:, 3:], image[:, 3:]], 1)
         if image.shape[-2:] != (size, size):
             premultiplied = F.interpolate(premultiplied, (size, size), mode="bilinear", antialias=True, align_corners=False)
         quarter = self.to_quarter(self.stem(premultiplied))
         eighth = self.to_eighth(quarter)
-        tokens = self.to_tokens(eighth).flatten(2).transpose(1, 2) + self.position
+        tokens = self.to_tokens(eighth).flatten(2).transpose(1, 2) + self.position + self.place(place)[:, None]
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dd3g.core.errors import InputError, MeshError, ViewsError
+from dd3g.core.errors import InputError, MeshError, ViewsError, require
 from dd3g.core.files import make_folder, read_json, sweep_partial, write_json
 from dd3g.core.progress import Progress
 from dd3g.objects.job import ObjectJob, is_done, plan_of, render_object
@@ -84,6 +84,8 @@ def jobs_for_seeds(count: int, rig: Rig, seed: int, out: Path) -> list[ObjectJob
     """One job a procedural object."""
     if not 1 <= count <= OBJECTS_PER_SEED:
         raise InputError(f"--procedural: found {count}, expected 1 to {OBJECTS_PER_SEED}")
+    if seed < 0:
+        raise InputError(f"--seed: found {seed}, expected 0 or more")
     seeds = [seed * OBJECTS_PER_SEED + i for i in range(count)]
     return [ObjectJob(f"made-{s:09d}", f"seed {s}", None, s, rig, seed, out) for s in seeds]
 
@@ -101,7 +103,9 @@ def render_collection(
 
     Raises:
         ViewsError: The folder holds views of another plan.
+        MissingExtraError: The ray tracer is not installed.
     """
+    require("embreex", "train")  # said once, not by every object
     out = jobs[0].out
     _open_folder(out, jobs[0].rig, jobs[0].seed)
     failures: dict[str, str] = {}
@@ -157,8 +161,12 @@ def _differences(there: Any, here: dict[str, Any]) -> str:
 
 
 def _header(job: ObjectJob) -> dict[str, Any] | None:
+    """The object's description on disk; None where there is none, or a damaged one: then it is made again."""
     path = job.out / job.name / "object.json"
-    found = read_json(path) if path.exists() else None
+    try:
+        found = read_json(path) if path.exists() else None
+    except InputError:
+        return None
     return found if isinstance(found, dict) else None
 
 

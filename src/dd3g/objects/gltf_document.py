@@ -22,6 +22,7 @@ from dd3g.objects.resources import beside, read_beside
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _MOST_VALUES = 1 << 28
+_MOST_IMPLIED_VALUES = 1 << 22  # zeros of an accessor without data: the one place where a short file can ask for much memory
 _KNOWN_EXTENSIONS = {
     "KHR_texture_transform",
     "KHR_mesh_quantization",
@@ -107,13 +108,11 @@ def open_document(path: Path) -> Document:
         raise MeshError(f"{path}: neither GLB nor glTF's JSON ({error}); export the object as GLB") from None
     if not isinstance(tree, dict) or not isinstance(tree.get("asset"), dict) or not str(tree["asset"].get("version", "")).startswith("2"):
         raise MeshError(f"{path}: not glTF of version 2; export the object as GLB")
-    needed = [
-        name for name in tree.get("extensionsRequired", []) if name not in _KNOWN_EXTENSIONS and not str(name).startswith("KHR_materials_")
-    ]
+    required = tree.get("extensionsRequired", [])
+    names = list(map(str, required)) if isinstance(required, list) else [str(required)]
+    needed = [name for name in names if name not in _KNOWN_EXTENSIONS and not name.startswith("KHR_materials_")]
     if needed:
-        raise MeshError(
-            f"{path}: needs {', '.join(map(str, needed))}, which is not known here; export it without compression and extensions"
-        )
+        raise MeshError(f"{path}: needs {', '.join(needed)}, which is not known here; export it without compression and extensions")
     return Document(path, tree, binary)
 
 
@@ -158,7 +157,7 @@ def accessor_values(document: Document, index: int, width: int | None = None) ->
         raise ValueError(f"accessor {index} has a count of {count}")
     if "bufferView" in accessor:
         values = _strided(document, accessor["bufferView"], accessor.get("byteOffset", 0), count, found, kind).astype(np.float64)
-    elif "sparse" in accessor:
+    elif "sparse" in accessor and count <= _MOST_IMPLIED_VALUES:
         values = np.zeros((count, found))
     else:
         raise ValueError(f"accessor {index} has no data")

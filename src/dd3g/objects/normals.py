@@ -36,7 +36,8 @@ def corner_normals(
         return (given / length).astype(np.float32)
     unit_edges = edges / np.linalg.norm(edges, axis=-1, keepdims=True)
     cosines = -(unit_edges * np.roll(unit_edges, 1, axis=1)).sum(-1)
-    weights = np.arccos(cosines.clip(-1, 1))  # the angle at the corner: the sum does not depend on how a flat part is cut into triangles
+    # the angle at the corner: so the sum does not depend on how a flat part is cut into triangles; a needle's tip has a little, too
+    weights = np.arccos(cosines.clip(-1, 1)).clip(1e-9)
     order = np.argsort(faces.reshape(-1), kind="stable")
     first = np.searchsorted(faces.reshape(-1)[order], np.arange(len(vertices) + 1))
     smooth = np.empty((len(faces), 3, 3))

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
@@ -56,7 +56,7 @@ class _Worker(Generic[Job]):
         self.pipe.close()
 
 
-def run_in_processes(work: Callable[[Job], None], jobs: Sequence[Job], workers: int) -> Iterator[Outcome[Job]]:
+def run_in_processes(work: Callable[[Job], None], jobs: Sequence[Job], workers: int) -> Generator[Outcome[Job], None, None]:
     """Does all jobs, and yields their outcomes as they come.
 
     Args:

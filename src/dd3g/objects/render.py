@@ -119,7 +119,7 @@ def _trace(
     alive = np.arange(len(origins))
     for _ in range(_MOST_LAYERS):
         layer = _Layer(scene, surface, origins, directions, spacing)
-        _composite(out, alive, layer.albedo, layer.irradiance(light), SRGB_TABLE)
+        _composite(out, alive, layer.shading.albedo, layer.irradiance(light), SRGB_TABLE)
         if surface.opaque:
             break
         on = (layer.hits.face >= 0) & (out[alive, 3] < 1 - 1 / 512)
@@ -135,25 +135,22 @@ class _Layer:
     def __init__(self, scene: RayScene, surface: Surface, origins: np.ndarray, directions: np.ndarray, spacing: float) -> None:
         self.scene, self.origins, self.directions = scene, origins, directions
         self.hits = scene.nearest(origins, directions)
-        n = len(origins)
-        self.albedo, self.normals, self.outward = np.empty((n, 4), np.float32), np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32)
-        s = surface
-        shade(
-            self.hits.face, self.hits.bary_u, self.hits.bary_v, self.hits.distance, directions, np.float32(spacing),
-            s.corner_normals, s.face_normals, s.corner_uvs, s.corner_rgba, s.face_materials, s.face_densities,
-            s.factors, s.modes, s.cutoffs, s.levels, s.texels, self.albedo, self.normals, self.outward,
-        )  # fmt: skip
+        self.shading = shade(surface, self.hits, directions, spacing)
 
     def irradiance(self, light: Light) -> Float32[np.ndarray, "n 3"]:
         """Light that falls on every hit."""
-        upward = light.ground + (light.sky - light.ground) * (0.5 + 0.5 * self.normals[:, 1:2])
+        upward = light.ground + (light.sky - light.ground) * (0.5 + 0.5 * self.shading.normals[:, 1:2])
         total = np.repeat(upward.astype(np.float32), 3, axis=1)
         if light.key_strength == 0:
             return total
         direction = light.direction().astype(np.float32)
-        cosine = self.normals @ direction
-        lit = np.flatnonzero((self.hits.face >= 0) & (cosine > 0) & (self.outward @ direction > 0))
-        points = self.origins[lit] + self.directions[lit] * self.hits.distance[lit, None] + self.outward[lit] * np.float32(_SHADOW_OFFSET)
+        cosine = _cosines(self.shading.normals, direction)
+        lit = np.flatnonzero((self.hits.face >= 0) & (cosine > 0) & (_cosines(self.shading.outward, direction) > 0))
+        points = (
+            self.origins[lit]
+            + self.directions[lit] * self.hits.distance[lit, None]
+            + self.shading.outward[lit] * np.float32(_SHADOW_OFFSET)
+        )
         hidden = self.scene.hidden(points, np.tile(direction, (len(lit), 1)))
         lit = lit[~hidden]
         total[lit] += cosine[lit, None] * light.key_rgb().astype(np.float32)
@@ -163,6 +160,11 @@ class _Layer:
         """Points just behind the hits of chosen rays."""
         length = np.linalg.norm(self.directions[on], axis=1)
         return self.origins[on] + self.directions[on] * (self.hits.distance[on] + np.float32(_STEP_PAST) / length)[:, None]
+
+
+def _cosines(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Products with one vector, element by element: a matrix product's bits may depend on how many threads share it."""
+    return normals[:, 0] * direction[0] + normals[:, 1] * direction[1] + normals[:, 2] * direction[2]
 
 
 def _first_and_last(
@@ -182,7 +184,7 @@ def _solid_distance(scene: RayScene, surface: Surface, origins: np.ndarray, dire
     for _ in range(_MOST_LAYERS):
         layer = _Layer(scene, surface, origins, directions, 0.0)
         hit = layer.hits.face >= 0
-        solid = hit & (layer.albedo[:, 3] >= 0.5)
+        solid = hit & (layer.shading.albedo[:, 3] >= 0.5)
         points = layer.origins[solid] + layer.directions[solid] * layer.hits.distance[solid, None] - start[alive[solid]]
         out[alive[solid]] = (points * directions[solid]).sum(1) / (directions[solid] ** 2).sum(1)
         on = hit & ~solid

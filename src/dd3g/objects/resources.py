@@ -13,7 +13,7 @@ from PIL import Image
 from dd3g.core.errors import MeshError
 
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "GIF", "TIFF")
-MOST_PIXELS = 64_000_000
+MOST_PIXELS = 1 << 26  # 8192 x 8192
 
 
 def beside(mesh: Path, name: str) -> Path:

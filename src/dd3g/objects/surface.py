@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from numba import njit
 
 from dd3g.objects.mesh import Mesh, Texture
+from dd3g.objects.rays import Hits
 
 _MODES = {"opaque": 0, "mask": 1, "blend": 2}
 _WRAPS = {"repeat": 0, "clamp": 1, "mirror": 2}
@@ -96,6 +97,35 @@ def _densities(mesh: Mesh, doubled_areas: np.ndarray) -> np.ndarray:
     return np.sqrt(np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) / doubled_areas).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Shading:
+    """What rays find where they hit; a missed ray has alpha 0 and zero normals."""
+
+    albedo: Float32[np.ndarray, "n 4"]  # linear, straight alpha
+    normals: Float32[np.ndarray, "n 3"]  # smooth, towards the viewer
+    outward: Float32[np.ndarray, "n 3"]  # of the face, towards the viewer
+
+
+def shade(surface: Surface, hits: Hits, directions: Float32[np.ndarray, "n 3"], spacing: float) -> Shading:
+    """Albedo and normals where rays hit.
+
+    Args:
+        surface: The flattened mesh.
+        hits: Of :class:`dd3g.objects.rays.RayScene`.
+        directions: Of the rays.
+        spacing: Distance of neighbouring rays at distance 1, which chooses the level of the textures.
+    """
+    count = len(hits.face)
+    found = Shading(np.zeros((count, 4), np.float32), np.zeros((count, 3), np.float32), np.zeros((count, 3), np.float32))
+    s = surface
+    _shade(
+        hits.face, hits.bary_u, hits.bary_v, hits.distance, directions, np.float32(spacing),
+        s.corner_normals, s.face_normals, s.corner_uvs, s.corner_rgba, s.face_materials, s.face_densities,
+        s.factors, s.modes, s.cutoffs, s.levels, s.texels, found.albedo, found.normals, found.outward,
+    )  # fmt: skip
+    return found
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 @typing.no_type_check
 def _wrapped(i, size, wrap):
@@ -126,20 +156,15 @@ def _sample(texels, start, height, width, wrap_u, wrap_v, u, v, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @typing.no_type_check
-def shade(
+def _shade(
     faces, bary_u, bary_v, distances, directions, spacing,
     corner_normals, face_normals, corner_uvs, corner_rgba, face_materials, face_densities, factors, modes, cutoffs, levels, texels,
     albedo, normals, outward,
 ):  # fmt: skip
-    """Fills linear albedo with alpha, shading normal and geometric normal (both towards the viewer) for every hit ray; misses get alpha 0.
-
-    ``spacing`` is the distance of neighbouring rays at distance 1, which chooses the level of the texture.
-    """
     texel = np.empty(4, np.float32)
     for i in range(faces.shape[0]):
         f = faces[i]
         if f < 0:
-            albedo[i, 3] = 0
             continue
         b1, b2 = bary_u[i], bary_v[i]
         b0 = np.float32(1) - b1 - b2

@@ -28,6 +28,7 @@ from dd3g.photos.sixteen_bit import is_sixteen_bit_png, read_sixteen_bit_png
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 LARGEST_MEGAPIXELS = 100
 SMALLEST_SIDE = 16
+LARGEST_ASPECT = 64
 WORKING_SIDE = 2048  # larger pictures are reduced by a whole factor while they are read
 
 PictureSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
@@ -135,7 +136,7 @@ def _from_image(image: Image.Image, name: str, data: bytes | None) -> Decoded:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise PictureError(f"{name}: damaged or cut off ({error}); fetch or export it again") from None
-    if image.height * image.width > rgb.shape[0] * rgb.shape[1]:
+    if height * width > rgb.shape[0] * rgb.shape[1]:
         findings.append(note("reduced", f"{width}x{height} pixels are more than needed; read at {max(rgb.shape)} on the longer side"))
     return _decoded(upright(rgb, orientation), None if alpha is None else upright(alpha, orientation), height, width, name, findings)
 
@@ -146,6 +147,8 @@ def _check_size(height: int, width: int, name: str, megapixels: int) -> None:
         raise PictureError(f"{name}: is {width}x{height} = {height * width / 1e6:.0f} megapixels, {mend}")
     if min(height, width) < SMALLEST_SIDE:
         raise PictureError(f"{name}: is {width}x{height} pixels, expected at least {SMALLEST_SIDE} on each side; give a larger picture")
+    if max(height, width) > LARGEST_ASPECT * min(height, width):
+        raise PictureError(f"{name}: is {width}x{height} pixels, longer than {LARGEST_ASPECT} times its width; crop it to the object")
 
 
 def _reduction(height: int, width: int) -> int:

@@ -62,7 +62,8 @@ def _extent(profile: Float[Tensor, "*batch n"], level: Float[Tensor, "*batch"]) 
 def framing_of(alpha: Float[Tensor, "*batch 1 h w"]) -> Framing:
     """The crop that centres the object's box and makes its longest side 0.75 of the frame.
 
-    A square picture that is in frame already, to :data:`SNAP_PX`, is kept as it is: framing twice changes nothing.
+    A square picture that is in frame already, to :data:`SNAP_PX`, is kept as it is: framing twice changes nothing. (But tips thinner than a
+    pixel of the result lose coverage in :func:`apply_framing`, and the box of what is left may be a little smaller.)
 
     Args:
         alpha: Coverage in [0, 1]; every picture of the batch has its own framing.

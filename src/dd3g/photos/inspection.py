@@ -28,15 +28,22 @@ def about_matte(matte: Matte) -> list[Finding]:
     return findings
 
 
-def about_alpha(alpha: Float[Tensor, "1 h w"]) -> list[Finding]:
-    """What the mask's place in the picture tells."""
+def about_alpha(alpha: Float[Tensor, "1 h w"], *, own: bool) -> list[Finding]:
+    """What the mask's place in the picture tells.
+
+    Args:
+        alpha: Of the object.
+        own: Whether the picture brought it. Such pictures are often trimmed to their object, and then it touches the border unharmed.
+    """
     solid = alpha[0] > 0.5
     lines = {"left": solid[:, 0], "right": solid[:, -1], "top": solid[0], "bottom": solid[-1]}
     touched = [side for side, line in lines.items() if line.float().mean() > _TOUCHES]
     share = solid.float().mean().item()
-    if share > _ALMOST_ALL or len(touched) == 4:
+    if share > _ALMOST_ALL or (len(touched) == 4 and not own):
         mend = "give a picture with alpha, or choose another background"
         return [warning("almost_all", f"the mask covers {share:.0%} of the picture and may hold its background; {mend}")]
+    if touched and own:
+        return [note("at_the_border", f"the object reaches the {' and '.join(touched)} of the picture; if it was cut there, that shows")]
     if touched:
         edges = " and ".join(touched)
         return [warning("cut_off", f"the object touches the {edges} of the picture; what lies beyond is not reconstructed")]

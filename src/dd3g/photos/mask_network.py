@@ -63,11 +63,14 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = _Conv(channels_in, channels_out, 3, normed=normed, stride=stride, dilation=dilation)
         self.second = _Conv(channels_out, channels_out, 3, normed=normed, dilation=dilation, relu=False)
-        same = channels_in == channels_out and stride == 1
-        self.shortcut = nn.Identity() if same else _Conv(channels_in, channels_out, 1, normed=normed, stride=stride, relu=False)
+        # Pooled, not strided: a strided 1x1 convolution would look at a quarter of the pixels (and oneDNN 3.x corrupts memory in its
+        # backward pass for channels-last tensors whose channels are no multiple of 8).
+        self.pool = nn.Identity() if stride == 1 else nn.AvgPool2d(stride)
+        same = channels_in == channels_out
+        self.shortcut = nn.Identity() if same else _Conv(channels_in, channels_out, 1, normed=normed, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.second(self.first(x)) + self.shortcut(x))
+        return functional.relu(self.second(self.first(x)) + self.shortcut(self.pool(x)))
 
 
 class _Context(nn.Module):

@@ -56,7 +56,7 @@ def prepare(picture: PictureSource, *, background: Background = "auto", size: in
     _refuse_nothing(alpha, decoded.name, method)
     framing, rgb, framed = _framed(decoded.rgb, alpha, size, mixed=method in ("small", "u2netp"))
     if method != "none":
-        findings += about_alpha(alpha)
+        findings += about_alpha(alpha, own=method == "alpha")
     source_pixels = decoded.width / decoded.rgb.shape[-1]
     framing = Framing(framing.centre_x * source_pixels, framing.centre_y * source_pixels, framing.side * source_pixels)
     findings += about_framed(rgb, framed, framing, size)

@@ -25,6 +25,11 @@ class Material:
     labelled: Sequence[Picture]  # photographs whose alpha is the mask to learn
     digest: str  # of all file names and sizes: the data's identity
 
+    def counts(self) -> dict[str, list[int] | int]:
+        """How many pictures of each kind."""
+        pools = [len(pool) for _, pool in self.objects]
+        return {"objects": pools, "photographs": len(self.photographs), "labelled": len(self.labelled)}
+
 
 @dataclass(frozen=True)
 class MaterialFolders:

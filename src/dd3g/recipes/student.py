@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -25,8 +25,9 @@ from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDa
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.render import rasterize
 from dd3g.student import PEPD, PEPDConfig
-from dd3g.student.anchored_decoding import Decoded
+from dd3g.student.anchored_decoding import Decoded, View
 from dd3g.student.config import config_to_json
+from dd3g.student.seeding import HALF_FRAME
 from dd3g.training import Recipe, Score
 
 PerceptualName = Literal["lpips-squeeze", "lpips-alex", "none"]
@@ -41,7 +42,8 @@ class StudentLossConfig:
 
     explicit: ExplicitWeights = field(default_factory=ExplicitWeights)
     perceptual: PerceptualName = "lpips-squeeze"
-    depth: float = 0.2  # surfaces of the mesh where the seeds' rays meet it; for seeded decoders on data with depth
+    depth: float = 0.1  # of the seeds, where their rays meet the mesh; for seeded decoders on data with depth
+    surfaces: float = 0.1  # of the dense guess that they start from
     camera: float = 0.01  # elevation and distance of the input camera
 
 
@@ -106,10 +108,10 @@ def student_losses(
     terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
     if config.depth > 0 and decoded.seeds is not None:
         terms["depth"] = config.depth * depth_loss(decoded, batch.towards)
+    if config.surfaces > 0 and decoded.view.surfaces is not None:
+        terms["surfaces"] = config.surfaces * surface_loss(decoded.view, batch.towards)
     if config.camera > 0:
-        tilt = (decoded.predicted.elevation_deg - batch.elevation_deg) / 10
-        lens = 3 * (decoded.predicted.distance / batch.distance).log()
-        terms["camera"] = config.camera * (F.huber_loss(tilt, torch.zeros_like(tilt)) + F.huber_loss(lens, torch.zeros_like(lens)))
+        terms["camera"] = config.camera * camera_loss(decoded.view, batch)
     return terms
 
 
@@ -124,6 +126,33 @@ def depth_loss(decoded: Decoded, towards: Float[Tensor, "b 2 p p"]) -> Float[Ten
     wanted = first + decoded.seeds.layer * (last - first)
     off = F.smooth_l1_loss(decoded.towards, torch.where(valid, wanted, decoded.towards.detach()), beta=0.02, reduction="none")
     return (off * valid).sum() / valid.sum().clamp_min(1)
+
+
+def surface_grid(view: View, towards: Float[Tensor, "b 2 p p"]) -> tuple[Float[Tensor, "b 2 g g"], Bool[Tensor, "b 2 g g"]]:
+    """The true surfaces on the grid of the dense guess (object units), and where they are known."""
+    assert view.surfaces is not None
+    grid = view.surfaces.shape[-1]
+    line = (torch.arange(grid, device=towards.device) + 0.5) / grid * 2 - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    places = view.box.outside(torch.stack([x, y], -1).reshape(1, -1, 2).expand(towards.shape[0], -1, -1)).unflatten(1, (grid, grid))
+    found = F.grid_sample(torch.nan_to_num(towards, nan=-1e4), places, mode="nearest", padding_mode="border", align_corners=False)
+    return found, found > -10
+
+
+def surface_loss(view: View, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, ""]:
+    """Mean |distance| between the dense guess and the first and last surface of the mesh, object units."""
+    found, valid = surface_grid(view, towards)
+    assert view.surfaces is not None
+    ours = view.surfaces * (view.box.half * HALF_FRAME)[:, None, None, None]
+    off = F.smooth_l1_loss(ours, torch.where(valid, found, ours.detach()), beta=0.02, reduction="none")
+    return (off * valid).sum() / valid.sum().clamp_min(1)
+
+
+def camera_loss(view: View, batch: StudentBatch) -> Float[Tensor, ""]:
+    """Elevation in tens of degrees and logarithm of distance in thirds, Huber."""
+    tilt = (view.predicted.elevation_deg - batch.elevation_deg) / 10
+    lens = 3 * (view.predicted.distance / batch.distance).log()
+    return F.huber_loss(tilt, torch.zeros_like(tilt)) + F.huber_loss(lens, torch.zeros_like(lens))
 
 
 @torch.no_grad()

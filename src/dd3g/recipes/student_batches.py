@@ -30,7 +30,7 @@ class StudentDataConfig:
     """How samples are drawn and changed."""
 
     batch: int = 8
-    target_views: int = 6  # a view costs a twentieth of the network's pass
+    target_views: int = 6  # a view costs a twentieth of the network's pass; the encoder alone needs none
     image_size: int = 192  # of the framed input
     render_size: int = 64  # of the targets, at most their own size
     mirror: float = 0.5  # probability of a left-right flip of everything
@@ -218,7 +218,7 @@ def _shrunk(rgba: Float[Tensor, "b v 4 h w"], size: int) -> tuple[Float[Tensor, 
     """Straight colour and alpha at another size; colours are averaged premultiplied, as light adds up."""
     rgb, alpha = rgba[:, :, :3], rgba[:, :, 3:]
     premultiplied = torch.cat([rgb * alpha, alpha], 2)
-    if rgba.shape[-1] != size:
+    if rgba.shape[-1] != size and rgba.shape[1]:
         flat = F.interpolate(premultiplied.flatten(0, 1), (size, size), mode="bilinear", antialias=True, align_corners=False)
         premultiplied = flat.unflatten(0, rgba.shape[:2])
     rgb, alpha = premultiplied[:, :, :3], premultiplied[:, :, 3:]

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from dd3g.core.errors import InputError
 from dd3g.core.views_folder import list_object_folders, load_object_views
+from dd3g.core.weights import THIRD_PARTY
+from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
 from dd3g.recipes.student import PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
-from dd3g.recipes.views_pack import open_pack
+from dd3g.recipes.views_pack import ViewsPack, open_pack
 from dd3g.student.config import PEPDConfig
 from dd3g.student.load import load_student
 from dd3g.student.presets import PRESETS
 from dd3g.training import FitConfig, SessionConfig, fit
 from dd3g.training.overrides import override
 
+Config = TypeVar("Config")
+
 
 @dataclass(frozen=True)
 class StudentRunOptions:
-    """What a user asks of `dd3g train`."""
+    """What a user asks of `dd3g train` or `dd3g teach encoder`."""
 
     views: tuple[str, ...]
     dev: str | None = None
@@ -44,39 +48,80 @@ class StudentRunConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
 
+@dataclass(frozen=True)
+class EncoderRunConfig:
+    """Every setting of a run that teaches the encoder alone."""
+
+    model: PEPDConfig
+    data: StudentDataConfig = field(default_factory=lambda: StudentDataConfig(batch=16, target_views=0))
+    loss: EncoderLossConfig = field(default_factory=EncoderLossConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(lr=1e-3))
+
+
 def resolve(options: StudentRunOptions) -> StudentRunConfig:
     """Preset, then options, then overrides.
 
     Raises:
         InputError: An unknown preset or setting.
     """
-    if options.preset not in PRESETS:
-        raise InputError(f"--preset {options.preset}: unknown; known are {', '.join(PRESETS)}")
-    model = load_student(options.init).network.config if options.init else PRESETS[options.preset]()
-    config = StudentRunConfig(model)
-    config = replace(config, loss=replace(config.loss, perceptual=options.perceptual), fit=replace(config.fit, seed=options.seed))
-    if options.steps is not None:
-        config = replace(config, fit=replace(config.fit, steps=options.steps))
-    if options.batch is not None:
-        config = replace(config, data=replace(config.data, batch=options.batch))
-    for assignment in options.overrides:
-        config = override(config, assignment)
-    return config
+    config = StudentRunConfig(_model_of(options))
+    config = replace(config, loss=replace(config.loss, perceptual=options.perceptual))
+    return _with_options(config, options)
+
+
+def resolve_encoder(options: StudentRunOptions) -> EncoderRunConfig:
+    """As :func:`resolve`, for the encoder."""
+    return _with_options(EncoderRunConfig(_model_of(options)), options)
 
 
 def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Trains a student as asked, or goes on with it; see :func:`dd3g.training.fit`."""
     config = resolve(options)
-    packs = [open_pack(place, quiet=session.quiet) for place in options.views]
-    dev = open_pack(options.dev, quiet=session.quiet) if options.dev else None
-    _refuse_shared_objects(packs, dev)
-    provenance = {"data": [credits_of(place) for place in options.views]}
-    recipe = student_recipe(config.model, config.data, config.loss, packs, dev, seed=options.seed, provenance=provenance)
+    train, dev, provenance = _data_of(options, session)
+    recipe = student_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance)
     if options.init:
         start = load_student(options.init)
         recipe.network.load_state_dict(start.network.state_dict())
         recipe = replace(recipe, identity={**recipe.identity, "init": start.digest})
     return fit(recipe, config.fit, out, session)
+
+
+def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
+    """Teaches the encoder as asked, or goes on with it."""
+    config = resolve_encoder(options)
+    train, dev, provenance = _data_of(options, session)
+    if config.loss.semantics > 0:
+        provenance = {**provenance, "distilled_from": THIRD_PARTY["mobilenet-v2"].what}
+    recipe = encoder_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance)
+    if options.init:
+        start = load_student(options.init)
+        cast(EncoderTask, recipe.network).student.load_state_dict(start.network.state_dict())
+        recipe = replace(recipe, identity={**recipe.identity, "init": start.digest})
+    return fit(recipe, config.fit, out, session)
+
+
+def _model_of(options: StudentRunOptions) -> PEPDConfig:
+    if options.init:
+        return load_student(options.init).network.config
+    if options.preset not in PRESETS:
+        raise InputError(f"--preset {options.preset}: unknown; known are {', '.join(PRESETS)}")
+    return PRESETS[options.preset]()
+
+
+def _with_options(config: Config, options: StudentRunOptions) -> Config:
+    assignments = [f"fit.seed={options.seed}"]
+    assignments += [f"fit.steps={options.steps}"] if options.steps is not None else []
+    assignments += [f"data.batch={options.batch}"] if options.batch is not None else []
+    for assignment in (*assignments, *options.overrides):
+        config = override(config, assignment)
+    return config
+
+
+def _data_of(options: StudentRunOptions, session: SessionConfig) -> tuple[list[ViewsPack], ViewsPack | None, dict[str, Any]]:
+    packs = [open_pack(place, quiet=session.quiet) for place in options.views]
+    dev = open_pack(options.dev, quiet=session.quiet) if options.dev else None
+    _refuse_shared_objects(packs, dev)
+    return packs, dev, {"data": [credits_of(place) for place in options.views]}
 
 
 def credits_of(place: str | os.PathLike[str]) -> dict[str, Any]:
@@ -89,7 +134,7 @@ def credits_of(place: str | os.PathLike[str]) -> dict[str, Any]:
     return {"objects": len(folders), "credits": dict(sorted(lines.items()))}
 
 
-def _refuse_shared_objects(train: Sequence[Any], dev: Any) -> None:
+def _refuse_shared_objects(train: Sequence[ViewsPack], dev: ViewsPack | None) -> None:
     """What chooses must not be learnt from."""
     if dev is None:
         return

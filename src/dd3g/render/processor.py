@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 
 def obstacle() -> str | None:
@@ -12,8 +13,9 @@ def obstacle() -> str | None:
     processors have it, Intel's since Haswell (2013), AMD's since Excavator (2015).
     """
     import llvmlite.binding
-    from numba import config
+    import numba
 
+    config: Any = numba.config
     if config.DISABLE_JIT:
         return "NUMBA_DISABLE_JIT is set"
     machine = platform.machine().lower()

@@ -32,4 +32,6 @@ class RasterizeBatch(Protocol):
     by the meaning of :mod:`dd3g.render.constants` and equations E7 to E10. ``tests/render/test_agreement.py`` holds it to that.
     """
 
-    def __call__(self, gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "s v 3"], *, antialiased: bool) -> Render: ...
+    def __call__(self, gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "s v 3"], *, antialiased: bool) -> Render:
+        """Draws all views of all scenes."""
+        ...

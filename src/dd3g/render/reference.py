@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -36,15 +36,9 @@ _BLOCK = 2**21  # pixels times Gaussians worked on at once
 def rasterize(gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "s v 3"], *, antialiased: bool) -> Render:
     """See :class:`dd3g.render.record.RasterizeBatch`."""
     height, width = cameras.height, cameras.width
-    layers = []
-    for splats in _all_splats(gaussians, cameras, antialiased):
-        layers += _in_blocks(_composite, _pixel_centres(splats.means2d, height, width), splats)
-    colour, depth_sum, transmittance = (
-        torch.cat(parts) if parts else background.new_zeros(0, *tail)
-        for parts, tail in zip(([p[k] for p in layers] for k in range(3)), ((3,), (1,), (1,)), strict=True)
-    )
-    shape = (*background.shape[:2], height, width, -1)
-    colour, depth_sum, transmittance = (t.reshape(*shape[:-1], t.shape[-1]).movedim(-1, -3) for t in (colour, depth_sum, transmittance))
+    pictures = [_in_blocks(_composite, height, width, splats).T for splats in _all_splats(gaussians, cameras, antialiased)]
+    layers = torch.stack(pictures) if pictures else background.new_zeros(0, 5, height * width)
+    colour, depth_sum, transmittance = layers.reshape(*background.shape[:2], 5, height, width).split([3, 1, 1], -3)
     alpha = 1 - transmittance
     return Render(colour + transmittance * background[..., None, None], alpha, depth_sum / alpha.clamp_min(DEPTH_ALPHA_FLOOR))
 
@@ -63,11 +57,9 @@ def stable_pixels(gaussians: Gaussians, cameras: Cameras, *, antialiased: bool =
     """
     scenes, posed, _ = prepare_scenes(gaussians, cameras, gaussians.means.new_zeros(3))
     with torch.no_grad():
-        masks = []
-        for splats in _all_splats(scenes, posed, antialiased):
-            masks += [mask for (mask,) in _in_blocks(_is_stable, _pixel_centres(splats.means2d, posed.height, posed.width), splats)]
+        masks = [_in_blocks(_is_stable, posed.height, posed.width, splats) for splats in _all_splats(scenes, posed, antialiased)]
     shape = (*posed.intrinsics.shape[:2], 1, posed.height, posed.width)
-    stable = torch.cat(masks).reshape(shape) if masks else torch.ones(shape, dtype=torch.bool, device=gaussians.means.device)
+    stable = torch.stack(masks).reshape(shape) if masks else torch.ones(shape, dtype=torch.bool)
     return stable if gaussians.means.ndim == 3 else stable[0]
 
 
@@ -83,13 +75,12 @@ class _Splats:
 
 
 def _all_splats(gaussians: Gaussians, cameras: Cameras, antialiased: bool) -> list[_Splats]:
-    views = len(cameras)
-    result = []
-    for scene in range(gaussians.means.shape[0]):
-        one = gaussians.map(lambda t, scene=scene: t[scene])
-        for view in range(views):
-            result.append(_project(one, cameras.camera_from_world[scene, view], cameras.intrinsics[scene, view], cameras, antialiased))
-    return result
+    scenes, views = cameras.intrinsics.shape[:2]
+    return [
+        _project(gaussians.map(lambda t, s=s: t[s]), cameras.camera_from_world[s, v], cameras.intrinsics[s, v], cameras, antialiased)
+        for s in range(scenes)
+        for v in range(views)
+    ]
 
 
 def _project(
@@ -158,13 +149,13 @@ def _pixel_centres(like: Tensor, height: int, width: int) -> Float[Tensor, "hw 2
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
 
 
-def _in_blocks(function: Callable, pixels: Float[Tensor, "hw 2"], splats: _Splats) -> list[tuple[Tensor, ...]]:
+def _in_blocks(function: Callable, height: int, width: int, splats: _Splats) -> Shaped[Tensor, "hw ..."]:
     """Applies ``function`` to blocks of pixels; with gradients, a block's intermediate values are not kept but computed again."""
     columns = (splats.means2d, splats.conics, splats.opacities, splats.depths, splats.rgb)
-    blocks = pixels.split(max(_BLOCK // max(len(splats.opacities), 1), 1))
+    blocks = _pixel_centres(splats.means2d, height, width).split(max(_BLOCK // max(len(splats.opacities), 1), 1))
     if len(blocks) == 1 or not torch.is_grad_enabled():
-        return [function(block, *columns) for block in blocks]
-    return [checkpoint(function, block, *columns, use_reentrant=False, preserve_rng_state=False) for block in blocks]
+        return torch.cat([function(block, *columns) for block in blocks])
+    return torch.cat([checkpoint(function, block, *columns, use_reentrant=False, preserve_rng_state=False) for block in blocks])
 
 
 def _alphas(
@@ -183,17 +174,15 @@ def _composite(
     opacities: Float[Tensor, " n"],
     depths: Float[Tensor, " n"],
     rgb: Float[Tensor, "n 3"],
-) -> tuple[Float[Tensor, "p 3"], Float[Tensor, "p 1"], Float[Tensor, "p 1"]]:
+) -> Float[Tensor, "p 5"]:
     """E10 without the background: colour, sum of weighted depths, transmittance."""
     alphas = _alphas(pixels, means2d, conics, opacities).clamp_max(ALPHA_MAX)
     alphas = torch.where(alphas >= ALPHA_CUTOFF, alphas, 0)
     # a pixel stops before the Gaussian that would take its transmittance to the stop; the product can only fall
     alphas = torch.where(torch.cumprod(1 - alphas, -1) > TRANSMITTANCE_STOP, alphas, 0)
-    through = torch.cumprod(
-        torch.cat([torch.ones_like(alphas[:, :1]) if len(depths) else alphas.new_ones(len(pixels), 1), 1 - alphas], -1), -1
-    )
+    through = torch.cumprod(torch.cat([alphas.new_ones(len(pixels), 1), 1 - alphas], -1), -1)
     weights = alphas * through[:, :-1]
-    return weights @ rgb, weights @ depths[:, None], through[:, -1:]
+    return torch.cat([weights @ rgb, weights @ depths[:, None], through[:, -1:]], -1)
 
 
 def _is_stable(
@@ -203,7 +192,7 @@ def _is_stable(
     opacities: Float[Tensor, " n"],
     depths: Float[Tensor, " n"],
     rgb: Float[Tensor, "n 3"],
-) -> tuple[Bool[Tensor, " p"]]:
+) -> Bool[Tensor, " p"]:
     alphas = _alphas(pixels, means2d, conics, opacities)
     doubtful = (alphas / ALPHA_CUTOFF - 1).abs() < 1e-4
     doubtful |= (alphas / ALPHA_MAX - 1).abs() < 1e-4
@@ -212,4 +201,4 @@ def _is_stable(
     gap = depths[1:] - depths[:-1]
     swappable = (gap > 0) & (gap < 4e-7 * depths[1:])  # equal depths are ordered by index everywhere
     doubtful[:, 1:] |= swappable & (alphas[:, 1:] > 0) & (alphas[:, :-1] > 0)
-    return (~doubtful.any(-1),)
+    return ~doubtful.any(-1)

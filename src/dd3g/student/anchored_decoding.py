@@ -30,7 +30,7 @@ _START_OPACITY_LOGIT = 2.2  # 0.9
 _SIGMA_PER_SPACING = 0.7  # neighbours at this sigma and opacity 0.9 leave no holes
 _FLATNESS = 0.5  # of inner seeds along their ray: they stand for a surface
 _SCALE_PLAY = 1.5  # |log of a scale over its start| stays below
-_PLACE_FEATURES = 5  # not the spacing: the same network serves any number of seeds
+_PLACE_FEATURES = 6  # not the spacing: the same network serves any number of seeds
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class View:
     cropped: Float[Tensor, "b 4 s s"]  # the object's box, as the encoder read it
     box: ObjectBox
     features: ImageFeatures  # of the crop
+    surfaces: Float[Tensor, "b 2 g g"] | None  # first and last, in half sides of the box (student/surfaces.py)
+    predicted: InputCamera
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Decoded:
     towards: Float[Tensor, "b n"]  # how far mu stands towards the input camera from the plane through the origin
     seeds: Seeds | None
     camera: InputCamera  # that was used
-    predicted: InputCamera
+    view: View
 
 
 class AnchoredDecoder(nn.Module):
@@ -95,7 +97,6 @@ class AnchoredDecoder(nn.Module):
         patterns: int,
         view: View,
         camera: InputCamera,
-        predicted: InputCamera,
         gaussians_per_token: int | None = None,
     ) -> Decoded:
         """Decodes the first ``patterns`` tokens, each with the Gaussians of its patch of the matte."""
@@ -103,12 +104,13 @@ class AnchoredDecoder(nn.Module):
         count = patterns * per_token
         seeds = seed_matte(view.cropped[:, 3:], view.box, count, self.config.edge_layers) if self.config.seeded else None
 
-        state = self._start(seeds, view)
+        surfaces = None if seeds is None else self._surfaces_at(seeds, view)
+        state = self._start(seeds, surfaces, view)
         tokens = _added(tokens, self.patch(state.unflatten(1, (patterns, -1)).mean(2)))
         for block in self.group_a:
             tokens = block(tokens)
         state = self.update_a(state, tokens[:, :patterns])
-        means, xy, towards = self._place(seeds, state, view.box, camera)
+        means, xy, towards = self._place(seeds, surfaces, state, view.box, camera)
 
         rgba = sample_rgba(view.image, xy)
         if self.config.look_back:
@@ -124,24 +126,31 @@ class AnchoredDecoder(nn.Module):
             tokens = block(tokens)
         state = self.update_c(state, tokens[:, :patterns])
         rgb, opacities = self._paint(state, rgba)
-        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, camera, predicted)
+        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, camera, view)
 
-    def _start(self, seeds: Seeds | None, view: View) -> Float[Tensor, "b n state"]:
-        if seeds is None:
+    @staticmethod
+    def _surfaces_at(seeds: Seeds, view: View) -> Float[Tensor, "b n 2"]:
+        assert view.surfaces is not None
+        return sample(view.surfaces, view.box.inside(seeds.xy))
+
+    def _start(self, seeds: Seeds | None, surfaces: Tensor | None, view: View) -> Float[Tensor, "b n state"]:
+        if seeds is None or surfaces is None:
             return self.slots.expand(view.image.shape[0], -1, -1)
         inside = view.box.inside(seeds.xy)
-        place = torch.cat([inside, torch.stack([seeds.layer, seeds.height / _half_side(view.box), seeds.rim], -1)], -1)
+        place = torch.cat([inside, surfaces, torch.stack([seeds.layer, seeds.rim], -1)], -1)
         return self.enter(torch.cat([sample(view.features.fine, inside), sample_rgba(view.image, seeds.xy), place], -1))
 
-    def _place(self, seeds: Seeds | None, state: Tensor, box: ObjectBox, camera: InputCamera) -> tuple[Tensor, Tensor, Tensor]:
+    def _place(
+        self, seeds: Seeds | None, surfaces: Tensor | None, state: Tensor, box: ObjectBox, camera: InputCamera
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Tap of mu. Moves are in units of the box: what is shown twice as large is moved twice as far."""
         raw = self.mu_tap(state)
-        if seeds is None:
+        if seeds is None or surfaces is None:
             means = torch.tanh(raw + self.mu_start)
             return (means, *project(means, camera.elevation_deg, camera.distance))
         xy = seeds.xy + self.config.sideways_range * box.half[:, None, None] * torch.tanh(raw[..., :2])
-        start, limit = (1 - 2 * seeds.layer) * seeds.height, self.config.depth_range
-        towards = limit * torch.tanh((start + _half_side(box) * raw[..., 2]) / limit)
+        start, limit = torch.lerp(surfaces[..., 0], surfaces[..., 1], seeds.layer), self.config.depth_range
+        towards = limit * torch.tanh(_half_side(box) * (start + raw[..., 2]) / limit)
         return points_on_rays(xy, towards, camera.elevation_deg, camera.distance), xy, towards
 
     def _shape(self, seeds: Seeds | None, state: Tensor, camera: InputCamera, count: int) -> tuple[Tensor, Tensor]:

@@ -16,11 +16,12 @@ from dd3g.core import Cameras, Gaussians
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.encoders import ImageEncoder
 from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded, InputCamera, View
-from dd3g.student.config import PEPDConfig, PlainDecodingConfig
+from dd3g.student.config import AnchoredDecodingConfig, PEPDConfig, PlainDecodingConfig
 from dd3g.student.look_back import project
 from dd3g.student.object_box import box_of, crop
 from dd3g.student.pattern_extraction import PatternExtraction
 from dd3g.student.plain_decoding import PlainDecoder
+from dd3g.student.surfaces import SurfaceHead
 
 _ELEVATION_SCALE_DEG = 20.0  # spread and middle of what is seen in training
 _ELEVATION_MEAN_DEG = 10.0
@@ -45,6 +46,8 @@ class PEPD(nn.Module):
         self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
         self.camera = nn.Sequential(nn.Linear(config.encoder.width + 4, 64), nn.GELU(), nn.Linear(64, 2))
         self.box_in = nn.Linear(4, config.width)
+        seeded = isinstance(config.decoding, AnchoredDecodingConfig) and config.decoding.seeded
+        self.surfaces = SurfaceHead(config.encoder.fine_channels, config.encoder.size // 4) if seeded else None
         if isinstance(config.decoding, PlainDecodingConfig):
             self.decoder: PlainDecoder | AnchoredDecoder = PlainDecoder(
                 config.decoding, config.width, config.heads, config.blocks, patterns
@@ -93,19 +96,26 @@ class PEPD(nn.Module):
             distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
         """
+        view = self.look_at(image)
+        used = InputCamera(
+            view.predicted.elevation_deg if elevation_deg is None else elevation_deg,
+            view.predicted.distance if distance is None else distance,
+        )
+        tokens = view.features.tokens
+        patterns = self.extraction(noise, conditions, tokens) + self.pattern_type
+        joined = torch.cat([patterns, self.image_in(tokens) + self.image_type], 1) + self.box_in(view.box.numbers())[:, None]
+        if isinstance(self.decoder, PlainDecoder):
+            gaussians = self.decoder(joined, patterns.shape[1])
+            xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
+            return Decoded(gaussians, xy, towards, None, used, view)
+        return self.decoder(joined, patterns.shape[1], view, used, gaussians_per_token)
+
+    def look_at(self, image: Float[Tensor, "b 4 h w"]) -> View:
+        """Everything that is known of the picture before noise and cameras enter."""
         box = box_of(image[:, 3:])
         cropped = crop(image, box, self.config.encoder.size)
-        features = self.encoder(cropped)
-        place = self.box_in(box.numbers())[:, None]
+        features = self.encoder(cropped, box.numbers())
+        surfaces = None if self.surfaces is None else self.surfaces(features.fine, cropped[:, 3:])
         raw = self.camera(torch.cat([features.tokens.mean(1), box.numbers()], 1))
-        predicted = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
-        used = InputCamera(
-            predicted.elevation_deg if elevation_deg is None else elevation_deg, predicted.distance if distance is None else distance
-        )
-        patterns = self.extraction(noise, conditions, features.tokens) + self.pattern_type
-        tokens = torch.cat([patterns, self.image_in(features.tokens) + self.image_type], 1) + place
-        if isinstance(self.decoder, PlainDecoder):
-            gaussians = self.decoder(tokens, patterns.shape[1])
-            xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
-            return Decoded(gaussians, xy, towards, None, used, predicted)
-        return self.decoder(tokens, patterns.shape[1], View(image, cropped, box, features), used, predicted, gaussians_per_token)
+        camera = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
+        return View(image, cropped, box, features, surfaces, camera)

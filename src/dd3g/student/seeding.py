@@ -31,7 +31,6 @@ class Seeds:
 
     xy: Float[Tensor, "b n 2"]  # in the picture, x right, y down, -1..1 at the frame's edges
     layer: Float[Tensor, "b n"]  # 0 the front surface ... 1 the back one
-    height: Float[Tensor, "b n"]  # prior half thickness of the object there, object units
     spacing: Float[Tensor, "b n"]  # mean distance of neighbouring seeds of one layer, object units
     rim: Float[Tensor, "b n"]  # 1 at the matte's rim, 0 inside
 
@@ -52,7 +51,6 @@ def seed_matte(alpha: Float[Tensor, "b 1 h w"], box: ObjectBox, count: int, edge
     matte[empty, GRID // 2, GRID // 2] = 1.0
     inside = (matte > 0.5).float()
     rim = ((_eroded(inside) == 0) & (matte > 0)).float()
-    height = inflate(matte)
     weight = matte * (_INSIDE_WEIGHT + (edge_layers - _INSIDE_WEIGHT) * rim)
 
     order = _morton_order(GRID).to(alpha.device)
@@ -74,7 +72,7 @@ def seed_matte(alpha: Float[Tensor, "b 1 h w"], box: ObjectBox, count: int, edge
     # total / count is the weight one seed stands for; inside, one layer of a pixel weighs 1.
     spacing = half_side * (2 / GRID * (total / count).sqrt()).float().expand(-1, count)
     xy = box.outside(torch.stack([x, y], -1).float())
-    return Seeds(xy, layer, height.flatten(1).gather(1, pixel) * half_side, spacing, at_rim)
+    return Seeds(xy, layer, spacing, at_rim)
 
 
 def inflate(matte: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:

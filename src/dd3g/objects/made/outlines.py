@@ -127,34 +127,24 @@ def _inset(outline: np.ndarray, amount: float) -> np.ndarray:
 
 
 def _ears(outline: np.ndarray) -> np.ndarray:
-    """Triangles of a simple counter-clockwise outline: cuts off one ear after another."""
-    left = list(range(len(outline)))
+    """Triangles of a simple counter-clockwise outline: cuts off one ear after another, the sharpest first."""
+    left = np.arange(len(outline))
     triangles = []
     while len(left) > 3:
-        best, best_turn = None, -np.inf
-        for i in range(len(left)):
-            a, b, c = left[i - 1], left[i], left[(i + 1) % len(left)]
-            turn = _turn(outline[a], outline[b], outline[c])
-            if turn <= 0:
-                continue
-            others = outline[[k for k in left if k not in (a, b, c)]]
-            if not _inside(others, outline[a], outline[b], outline[c]).any():
-                sharpness = turn / max(float(((outline[c] - outline[a]) ** 2).sum()), 1e-12)
-                if sharpness > best_turn:
-                    best, best_turn = i, sharpness
-        i = best if best is not None else 0  # nothing but numerical flats are left
-        triangles.append((left[i - 1], left[i], left[(i + 1) % len(left)]))
-        del left[i]
+        before, after = np.roll(left, 1), np.roll(left, -1)
+        a, b, c = outline[before], outline[left], outline[after]
+        turn = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+        points = outline[left]
+        # [corner, point]: on the left of all three sides of the corner's triangle
+        inside = np.ones((len(left), len(left)), bool)
+        for p, q in ((a, b), (b, c), (c, a)):
+            inside &= (q[:, :1] - p[:, :1]) * (points[:, 1] - p[:, 1:]) - (q[:, 1:] - p[:, 1:]) * (points[:, 0] - p[:, :1]) >= 0
+        index = np.arange(len(left))
+        for own in (index - 1, index, (index + 1) % len(left)):
+            inside[index, own] = False
+        sharpness = np.where((turn > 0) & ~inside.any(1), turn / ((c - a) ** 2).sum(1).clip(1e-12), -np.inf)
+        i = int(sharpness.argmax())  # the first one where nothing but numerical flats are left
+        triangles.append((before[i], left[i], after[i]))
+        left = np.delete(left, i)
     triangles.append(tuple(left))
     return np.array(triangles, np.int64)
-
-
-def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
-    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-
-
-def _inside(points: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    def side(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        return (q[0] - p[0]) * (points[:, 1] - p[1]) - (q[1] - p[1]) * (points[:, 0] - p[0])
-
-    return (side(a, b) >= 0) & (side(b, c) >= 0) & (side(c, a) >= 0)

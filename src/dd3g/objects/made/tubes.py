@@ -96,5 +96,5 @@ def _frames(tangents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _lid(ring: np.ndarray, reverse: bool) -> Shape:
     centre = ring[:-1].mean(0)
-    points = np.stack([np.broadcast_to(centre, ring.shape), ring] if not reverse else [ring, np.broadcast_to(centre, ring.shape)])
+    points = np.stack([ring, np.broadcast_to(centre, ring.shape)] if not reverse else [np.broadcast_to(centre, ring.shape), ring])
     return grid_shape(points)

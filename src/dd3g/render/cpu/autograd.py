@@ -7,6 +7,7 @@ a pixel and the pictures themselves; backward takes 46 bytes more a pair of Gaus
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +92,8 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, v_rgb, v_alpha, v_depth):
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        v_rgb, v_alpha, v_depth = grad_outputs
         grid = ctx.grid
         saved = ctx.saved_tensors
         inputs, colour = [_array(t) for t in saved[:5]], _array(saved[5]).reshape(grid.images, 3)

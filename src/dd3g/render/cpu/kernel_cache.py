@@ -39,7 +39,7 @@ def kernel(function: Callable) -> Dispatcher:
     if folder is None:
         return njit(**INNER)(function)
     with _numba_cache_at(folder):
-        compiled = njit(**INNER)(function)
+        compiled: Any = njit(**INNER)(function)
         compiled._cache = _ForgivingCache(compiled.py_func)
     return compiled
 
@@ -50,7 +50,7 @@ def cache_folder() -> Path | None:
     try:
         own = os.environ.get("NUMBA_CACHE_DIR")
         base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = base / "dd3g" / "kernels" / _digest()
+        folder = base / "dd3g" / "kernels" / source_digest(Path(__file__).resolve().parent)
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
         os.utime(folder)
@@ -58,6 +58,14 @@ def cache_folder() -> Path | None:
     except (OSError, RuntimeError):  # RuntimeError: there is no home folder
         return None
     return folder
+
+
+def source_digest(folder: Path) -> str:
+    """What the code of the kernels in ``folder`` depends on: all files there, the constants, the compiler."""
+    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__}".encode())
+    for path in sorted([*folder.glob("*.py"), folder.parent / "constants.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:20]
 
 
 class _ForgivingCache(FunctionCache):
@@ -79,20 +87,13 @@ class _ForgivingCache(FunctionCache):
 @contextlib.contextmanager
 def _numba_cache_at(folder: Path) -> Iterator[None]:
     """Numba reads the setting when a function is decorated; other packages' functions never see it."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
-
-
-def _digest() -> str:
-    here = Path(__file__).resolve().parent
-    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__}".encode())
-    for path in sorted([*here.glob("*.py"), here.parent / "constants.py"]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:20]
+        config.CACHE_DIR = before
 
 
 def _sweep(current: Path) -> None:

@@ -60,7 +60,7 @@ PACK_RGB = 8  # 8, 9, 10
 PACK_FIRST_ROW, PACK_LAST_ROW = 11, 12  # of pixels, within the row of tiles
 PACK_HALF_ROW = 13  # half the widest row, pixels
 
-# ---------------------------------------------------------------- sums of one splat over the pixels of a row of tiles (rasterizer's adjoint)
+# ---------------------------------------------------------------- sums of one splat over the pixels of a row of tiles, for backward
 SUM_G, SUM_U, SUM_UU, SUM_UY, SUM_Y, SUM_YY = 0, 1, 2, 3, 4, 5  # g, g u, g u^2, g u dy, g dy, g dy^2 with g = alpha dL/dalpha
 SUM_RGB = 6  # 6, 7, 8
 SUM_DEPTH = 9

@@ -7,11 +7,11 @@ own thread pools are not used: one aborts when two Python threads call at once, 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba.core.dispatcher import Dispatcher
 
 _MOST_THREADS = 256  # threads are made when they are first needed, and then kept
 
@@ -20,7 +20,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads
 
 
-def run_tasks(kernel: Dispatcher, tasks: int, *arguments: object) -> None:
+def run_tasks(kernel: Callable[..., None], tasks: int, *arguments: object) -> None:
     """Runs a kernel's tasks on as many threads as torch uses, this one among them.
 
     Kernels release the interpreter's lock. Callers in several Python threads share the pool: who finds it busy does more of its tasks
