@@ -16,9 +16,12 @@ import argparse
 import importlib
 import json
 import math
+import os
 import platform
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -262,6 +265,31 @@ def best_seconds(function: Callable[[], object], repeats: int = 3) -> float:
     return best
 
 
+# ---------------------------------------------------------------- start-up
+_FIRST_STEP = """
+import time, torch
+from dd3g.core import Gaussians, canonical_rig
+start = time.process_time()
+from dd3g.render import rasterize
+n = 64
+fields = torch.rand(n, 3) - 0.5, torch.randn(n, 4), torch.full((n, 3), 0.05), torch.rand(n), torch.rand(n, 3)
+gaussians = Gaussians(*(t.requires_grad_() for t in fields))
+rasterize(gaussians, canonical_rig(32), torch.ones(3), backend="cpu").rgb.sum().backward()
+print(time.process_time() - start)
+"""
+
+
+def startup_seconds() -> dict[str, float]:
+    """Processor seconds from the import to the end of the first forward and backward of a process, torch already loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {}
+        for name in ("compiling", "cached"):
+            environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+            done = subprocess.run([sys.executable, "-c", _FIRST_STEP], env=environment, capture_output=True, text=True, check=True)
+            figures[name] = round(float(done.stdout), 2)
+    return figures
+
+
 # ---------------------------------------------------------------- report
 def machine() -> str:
     """The processor's name."""
@@ -315,6 +343,8 @@ def main() -> None:
             f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, "
             f"largest difference {row['largest_difference']:.1e}"
         )
+    report["startup_s"] = startup_seconds()
+    print(f"first step of a process: {report['startup_s']['compiling']} s compiling, {report['startup_s']['cached']} s with the cache")
     report["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6))
     print(f"peak memory of this process {report['peak_mb']} MB")
     if options.json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 import threading
@@ -133,4 +135,26 @@ sys.exit(status)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
 def test_a_forked_child_draws_the_same_picture() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKING], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+_ASSEMBLY = """
+import re, torch
+from dd3g.render import rasterize
+from dd3g.render.cpu import autograd
+from tests.render.scenes import leaves, shell, two_views
+rasterize(leaves(shell(20)), two_views(), torch.zeros(3), backend="cpu").rgb.sum().backward()
+for kernel in (autograd.project, autograd.composite, autograd.composite_backward, autograd.gather):
+    (text,) = kernel.inspect_asm().values()
+    assert len(re.findall(r"vfmadd.*ymm", text)) > 10, kernel
+    assert "cvtss2sd" not in text, kernel  # a number that is not float32 slipped in
+    assert not re.search(r"call.*(fma|exp|floor|ceil|sqrt)", text), kernel  # a call in a loop spills all registers
+"""
+
+
+@pytest.mark.slow  # compiles everything, since code from the cache has no listing
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_the_kernels_are_vector_code_without_doubles_or_library_calls() -> None:
+    uncached = {**os.environ, "NUMBA_CACHE_DIR": os.devnull + "/nowhere"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", _ASSEMBLY], env=uncached, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from dd3g.render.constants import ALPHA_CUTOFF, ALPHA_MAX
 from dd3g.render.reference import stable_pixels
 from tests.render.scenes import FIELDS, gradients, joined, leaves, one_gaussian, shell, two_views
 
-CAMERAS = orbit([20.0, 130.0], [10.0, -30.0], size=(5, 6))
+CAMERAS = orbit([20.0, 130.0], [10.0, -30.0], size=(3, 4))
 
 
 def smooth_scene() -> Gaussians:
