@@ -20,6 +20,7 @@ SMALL = (
     "network.blocks=[1,1,1,1]",
     "network.decoder=[4,4,8,8]",
     "network.input_size=32",
+    "data.scenes=8",
     "fit.warmup_steps=1",
 )
 
@@ -86,6 +87,18 @@ def test_labels_are_windows_with_the_teachers_mask(tmp_path, monkeypatch):
     (tmp_path / "out" / "a_1.png").unlink()
     assert label_photographs(tmp_path / "photos", tmp_path / "out", windows=3, quiet=True) == 1
     assert (tmp_path / "out" / "a_1.png").read_bytes() == before
+
+
+def test_the_teacher_answers_for_a_batch(monkeypatch):
+    monkeypatch.setattr(background_labels, "load_u2netp", Bright)
+    background_labels._teacher_on.cache_clear()
+    pictures = torch.zeros(2, 3, 64, 64)
+    pictures[1, 0, :, :32] = 1
+    masks = background_labels.teacher_masks(pictures)
+    background_labels._teacher_on.cache_clear()
+    assert masks.shape == (2, 1, 64, 64)
+    assert masks[1, 0, :, :30].min() > 0.9
+    assert masks[1, 0, :, 34:].max() < 0.1
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path):

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labelled", nargs="*", default=[], metavar="DIR", help="folders of photographs whose alpha is another network's mask"
     )
     background.add_argument("--dev-views", nargs="*", default=[], metavar="VIEWS", help="the same, to choose the best checkpoint by")
+    background.add_argument("--dev-cutouts", nargs="*", default=[], metavar="DIR")
     background.add_argument("--dev-photographs", nargs="*", default=[], metavar="DIR")
     background.add_argument("--dev-labelled", nargs="*", default=[], metavar="DIR")
     background.add_argument("--init", metavar="RUN", help="folder of an earlier run to start from")
@@ -73,7 +74,7 @@ def _background(options: argparse.Namespace, session) -> None:
     def folders(views: list[str], cutouts: list[str], photographs: list[str], labelled: list[str]) -> MaterialFolders:
         return MaterialFolders(tuple(views), tuple(cutouts), tuple(photographs), tuple(labelled))
 
-    dev = (options.dev_views, [], options.dev_photographs, options.dev_labelled)
+    dev = (options.dev_views, options.dev_cutouts, options.dev_photographs, options.dev_labelled)
     wanted = BackgroundRunOptions(
         train=folders(options.views, options.cutouts, options.photographs, options.labelled),
         dev=folders(*dev) if any(dev) else None,

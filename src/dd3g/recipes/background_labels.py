@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor, nn
 from torch.nn import functional
 
 from dd3g.core.errors import InputError
@@ -65,6 +69,21 @@ def _window(rgb: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
     rows, columns = min(int(height * share / stretch), height), min(int(width * share * stretch), width)
     top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
     return rgb[:, top : top + rows, left : left + columns]
+
+
+@torch.no_grad()
+def teacher_masks(rgb: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1 s s"]:
+    """U2-Net small's stretched saliency of many square pictures, on their device."""
+    side = rgb.shape[-1]
+    large = functional.interpolate(rgb, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
+    with torch.autocast(rgb.device.type, torch.bfloat16, enabled=rgb.device.type == "cuda"):
+        saliency = _teacher_on(rgb.device)(normalise(large).contiguous(memory_format=torch.channels_last))
+    return functional.interpolate(stretched(saliency.float()), (side, side), mode="bilinear", align_corners=False, antialias=True)
+
+
+@lru_cache(maxsize=2)
+def _teacher_on(device: torch.device) -> nn.Module:
+    return copy.deepcopy(load_u2netp()).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 @torch.no_grad()

@@ -33,15 +33,15 @@ class Material:
 
 @dataclass(frozen=True)
 class MaterialFolders:
-    """Where material lies. All pictures are PNG; see :class:`Material` for what their alpha means."""
+    """Where material lies. All pictures are PNG or WebP; see :class:`Material` for what their alpha means."""
 
     views: tuple[str, ...] = ()  # folders of `dd3g objects`; their group "inputs" is used
     cutouts: tuple[str, ...] = ()
     photographs: tuple[str, ...] = ()
     labelled: tuple[str, ...] = ()
-    views_weight: float = 0.5
-    cutouts_weight: float = 0.3  # of all folders of cut-outs together
-    labelled_weight: float = 0.2  # labelled photographs, cut out along a confident mask
+    views_weight: float = 0.4
+    cutouts_weight: float = 0.4  # of all folders of cut-outs together; each has the same share, however many it holds
+    labelled_weight: float = 0.15  # labelled photographs, cut out along a confident mask
 
 
 def load_material(folders: MaterialFolders) -> Material:
@@ -52,10 +52,14 @@ def load_material(folders: MaterialFolders) -> Material:
     """
     packs = [open_pack(root) for root in folders.views]
     views = [picture for pack in packs for view in pack.inputs.rgba for picture in view if picture[3].max() > 127]
-    cutouts = _read_all(folders.cutouts)
+    cutouts = [_read_all((folder,)) for folder in folders.cutouts]
     labelled = _read_all(folders.labelled)
     confident = [picture for picture in labelled if _is_confident(picture[3])]
-    pools = ((folders.views_weight, views), (folders.cutouts_weight, cutouts), (folders.labelled_weight, confident))
+    pools = (
+        (folders.views_weight, views),
+        *((folders.cutouts_weight / len(cutouts), pool) for pool in cutouts),
+        (folders.labelled_weight, confident),
+    )
     objects = tuple((weight, pool) for weight, pool in pools if pool and weight > 0)
     if not objects:
         raise InputError("material: no cut-out objects; give a folder of `dd3g objects` or of RGBA pictures")
@@ -71,7 +75,7 @@ def _is_confident(mask: UInt8[np.ndarray, "h w"]) -> bool:
 
 
 def _files(folders: Sequence[str]) -> list[Path]:
-    return [path for folder in folders for path in sorted(Path(folder).rglob("*.png"))]
+    return [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in (".png", ".webp")]
 
 
 def _read_all(folders: Sequence[str]) -> list[Picture]:
@@ -79,7 +83,7 @@ def _read_all(folders: Sequence[str]) -> list[Picture]:
 
     pictures = []
     for path in _files(folders):
-        with Image.open(path, formats=("PNG",)) as image:
+        with Image.open(path, formats=("PNG", "WEBP")) as image:
             pictures.append(np.ascontiguousarray(np.asarray(image.convert("RGBA")).transpose(2, 0, 1)))
     return pictures
 

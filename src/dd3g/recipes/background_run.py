@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dd3g.core.errors import CheckpointError
 from dd3g.photos.mask_network import MaskNetworkConfig
 from dd3g.recipes.background import BackgroundDataConfig, BackgroundLossConfig, BackgroundRecipeConfig, background_recipe
@@ -65,6 +67,7 @@ def resolve(options: BackgroundRunOptions) -> BackgroundRunConfig:
 def run_background(options: BackgroundRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Trains a background network as asked, or goes on with it; see :func:`dd3g.training.fit`."""
     config = resolve(options)
+    torch.backends.cudnn.benchmark = True  # every step has the same shapes
     train = load_material(options.train)
     dev = None if options.dev is None else load_material(options.dev)
     start = None if options.init is None else _start_of(options.init)

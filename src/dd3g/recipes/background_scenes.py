@@ -102,6 +102,7 @@ def octaves(random: np.random.Generator, size: int, channels: int, persistence: 
 
 
 SCENES = {"studio": studio, "plain": plain, "slope": slope, "room": room, "texture": texture, "pattern": pattern, "bokeh": bokeh}
+SHARES = (0.3, 0.14, 0.08, 0.22, 0.12, 0.08, 0.06)  # of each among drawn scenes
 
 
 def _surface(random: np.random.Generator, size: int, rough: bool = False) -> Scene:
