@@ -13,7 +13,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import torch
 
@@ -89,9 +89,25 @@ class ImageTo3D:
         return cls(load_student(model))
 
     @overload
-    def __call__(self, image: PictureSource, seed: int = ..., **options: Any) -> Generated: ...
+    def __call__(
+        self,
+        image: PictureSource,
+        seed: int = ...,
+        *,
+        background: Background = ...,
+        elevation_deg: float | None = ...,
+        gaussians: int = ...,
+    ) -> Generated: ...
     @overload
-    def __call__(self, image: list[PictureSource], seed: int = ..., **options: Any) -> list[Generated]: ...
+    def __call__(
+        self,
+        image: list[PictureSource],
+        seed: int = ...,
+        *,
+        background: Background = ...,
+        elevation_deg: float | None = ...,
+        gaussians: int = ...,
+    ) -> list[Generated]: ...
     def __call__(
         self,
         image: PictureSource | list[PictureSource],
@@ -114,8 +130,7 @@ class ImageTo3D:
             PictureError: A picture that can't be read, or in which no object is found.
         """
         if isinstance(image, list):
-            one = {"background": background, "elevation_deg": elevation_deg, "gaussians": gaussians}
-            return [self(picture, seed, **one) for picture in image]
+            return [self(picture, seed, background=background, elevation_deg=elevation_deg, gaussians=gaussians) for picture in image]
         if seed < 0:
             raise InputError(f"seed: found {seed}, expected 0 or more")
         clock = _Clock()

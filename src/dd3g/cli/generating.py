@@ -132,10 +132,8 @@ def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options
         if options.as_json:
             print(json.dumps(sidecar), flush=True)
         else:
-            _say(
-                options,
-                f"{label}{names[seed]}: {len(made.gaussians)} splats in {sum(stages.values()) / 1e3:.1f} s -> {out / files[options.formats[0]]}",
-            )
+            took = f"{len(made.gaussians)} splats in {sum(stages.values()) / 1e3:.1f} s"
+            _say(options, f"{label}{names[seed]}: {took} -> {out / files[options.formats[0]]}")
 
 
 def sidecar_of(made: Generated, picture: Path, options: GenerateOptions, files: dict[str, str], stages: dict[str, float]) -> dict[str, Any]:

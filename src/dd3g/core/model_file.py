@@ -1,7 +1,8 @@
 """A network on disk: one safetensors file whose header says what it is.
 
 The header's metadata holds one JSON text under ``dd3g``: ``kind`` ("student", "background", ...), ``config`` (everything needed to build
-the network) and ``about`` (where it comes from). One entry, since safetensors writes several in an order that differs from run to run. Tensors may be stored in fp16; they are float32 in memory.
+the network) and ``about`` (where it comes from). One entry, since safetensors writes several in an order that differs from run to run.
+Tensors may be stored in fp16; they are float32 in memory.
 """
 
 from __future__ import annotations

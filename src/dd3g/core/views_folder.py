@@ -109,15 +109,15 @@ def load_object_views(folder: str | os.PathLike[str], groups: Collection[str] | 
 
 
 def _load_group(folder: Path, header: Mapping[str, Any]) -> Views:
-    height, width = header["height"], header["width"]
+    height, width, step = header["height"], header["width"], header["depth_step"]
     rgba, depth = [], []
     for i in range(header["count"]):
         rgba.append(_read_picture(folder / f"{i:03d}.png", "RGBA", (height, width)))
-        if header["depth_step"] is not None:
+        if step is not None:
             depth.append(_read_picture(folder / f"{i:03d}.depth.png", "I;16", (2 * height, width)).reshape(2, height, width))
     pixels = torch.from_numpy(np.stack(rgba)).permute(0, 3, 1, 2).float() / 255
     cameras = Cameras(torch.tensor(header["camera_from_world"]), torch.tensor(header["intrinsics"]), height, width)
-    stacked = torch.from_numpy(np.stack(depth).astype(np.float32) * header["depth_step"]) if depth else None
+    stacked = torch.from_numpy(np.stack(depth).astype(np.float32) * float(step)) if step is not None else None
     return Views(pixels[:, :3].contiguous(), pixels[:, 3:].contiguous(), cameras, stacked)
 
 

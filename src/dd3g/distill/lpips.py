@@ -29,6 +29,9 @@ class LPIPS(nn.Module):
     distance = lpips(ours, truth)      # (b,)
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone

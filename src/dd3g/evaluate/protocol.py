@@ -12,9 +12,9 @@ from typing import Any
 class Protocol:
     """A way to score image-to-3D models on meshes.
 
-    Objects are normalised as docs/conventions.md says and rendered by rays. The input is one of the views, used as it is (in frame already),
-    with its camera told to the model. Metrics compare renders with truth over the background, view by view; means run over the views
-    that are not the input, then over objects.
+    Objects are normalised as docs/conventions.md says and rendered by rays. The input is one of the views, used as it is (in frame
+    already), with its camera told to the model. Metrics compare renders with truth over the background, view by view; means run over the
+    views that are not the input, then over objects.
     """
 
     name: str = "orbit16-1"

@@ -2,7 +2,7 @@
 
 # differs: the paper's taps read free attributes from tokens. Here mu starts on rays through the picture's matte (student/seeding.py),
 and once mu is known every Gaussian looks back at the picture and tells its token what it found, before (s, q) and then (c, alpha) are
-decoded. One branch, same order of taps. With little training the student must not have to learn to copy (docs/lab-log.md has the comparison).
+decoded. One branch, same order of taps. With little training the student must not have to learn to copy (docs/lab-log.md compares them).
 
     tokens --A--> tap mu --look back--> B --> tap s, q --> C --> tap c, alpha
                    |  each Gaussian keeps a small state of its own beside its token  |

@@ -45,17 +45,17 @@ def infer(
         key: Of the noise N.
         elevation_deg: Of the camera that took the picture; predicted if None.
         distance: Of that camera, object units (1.5 for views of the rig); predicted if None.
-        gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have a number of their own.
+        gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have their own number.
 
     Raises:
         InputError: Fewer Gaussians than tokens.
     """
     device = next(student.parameters()).device
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
-    told = [None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance)]
+    elevation, away = (None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance))
     conditions = canonical_rig().conditions()[None].to(device)
     with _one_thread():
-        decoded = student.decode(noise, conditions, rgba[None].to(device), *told, _per_token(student, gaussians))
+        decoded = student.decode(noise, conditions, rgba[None].to(device), elevation, away, _per_token(student, gaussians))
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     visible = splats.opacities >= _INVISIBLE
     return Inferred(splats.map(lambda t: t[visible]), decoded.camera.elevation_deg.item())

@@ -6,6 +6,9 @@ cross-attention alone; there is no timestep, so the camera's embedding takes its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,8 +63,7 @@ class PatternExtraction(nn.Module):
         x = self.enter(noise.flatten(0, 1))
         for halve, stage in zip(self.halve, self.stages, strict=True):
             x = halve(x)
-            for pair in stage:  # type: ignore[attr-defined]
-                residual, transformer = pair
+            for residual, transformer in cast("Iterable[tuple[ResBlock, SpatialTransformer3D]]", stage):
                 x = transformer(residual(x, embedding), image_tokens, views)
         x = self.leave(F.silu(self.norm(x)))
         return x.flatten(2).transpose(1, 2).unflatten(0, (-1, views)).flatten(1, 2)
@@ -75,8 +77,8 @@ class ResBlock(nn.Module):
         self.norm1, self.norm2 = nn.GroupNorm(_groups(channels), channels), nn.GroupNorm(_groups(channels), channels)
         self.conv1, self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1), nn.Conv2d(channels, channels, 3, 1, 1)
         self.embed = nn.Linear(embedding_width, channels)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Float[Tensor, "bv c h w"], embedding: Float[Tensor, "bv e"]) -> Float[Tensor, "bv c h w"]:
         """Residual update under an embedding."""

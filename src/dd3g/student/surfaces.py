@@ -25,8 +25,8 @@ class SurfaceHead(nn.Module):
         self.factor = GRID // fine_size
         self.mix = nn.Conv2d(fine_channels, fine_channels, 3, 1, 1)
         self.leave = nn.Conv2d(fine_channels, 2 * self.factor**2, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, fine: Float[Tensor, "b c h w"], alpha: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 2 g g"]:
         """First and last surface on a grid over the box; meaningless outside the matte."""

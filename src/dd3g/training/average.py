@@ -22,7 +22,7 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         """Moves the copy towards ``network`` after optimiser step ``step`` (from 0)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        ours, theirs = list(self.network.parameters()), [p.detach() for p in network.parameters()]
+        ours, theirs = ([p.detach() for p in n.parameters()] for n in (self.network, network))
         torch._foreach_lerp_(ours, theirs, 1 - decay)
         for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
             own.copy_(other)
