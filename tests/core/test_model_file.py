@@ -69,7 +69,7 @@ def test_own_weights_folder_comes_before_the_cache(tmp_path, monkeypatch):
     own, cache = tmp_path / "own", tmp_path / "cache"
     monkeypatch.setenv("DD3G_WEIGHTS", str(own))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    with pytest.raises(WeightsError, match="'u2netp' are not here.*own.*or.*cache.*DD3G_WEIGHTS"):
+    with pytest.raises(WeightsError, match=r"'u2netp' are not here.*own.*or.*cache.*DD3G_WEIGHTS"):
         find_weights("u2netp")
     place = own / THIRD_PARTY["u2netp"].file
     place.parent.mkdir(parents=True)

@@ -95,8 +95,9 @@ def test_foreign_layouts_are_read_by_name(tmp_path):
     """Other order, doubles, comments, CRLF, an extra column and a trailing element."""
     save(golden(), tmp_path / "a.ply", orientation="yup")
     row = np.frombuffer((tmp_path / "a.ply").read_bytes(), "<f4", 17, 411)
-    names = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3".split()
-    values = dict(zip(names, row, strict=True))
+    names = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
+    names += [f"scale_{i}" for i in range(3)] + [f"rot_{i}" for i in range(4)]
+    values: dict[str, np.float32] = dict(zip(names, row, strict=True))
     order = [
         "rot_0",
         "rot_1",

@@ -5,6 +5,7 @@ learnt by heart.
 """
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from dd3g.recipes.student import StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
 from dd3g.render import rasterize
+from dd3g.student import PEPD
 from dd3g.student.presets import small, tiny
 from dd3g.training import FitConfig, SessionConfig, fit
 
@@ -35,17 +37,20 @@ def views_of(root, seeds, size):
 
 
 def data_of(batch, target_views, size):
-    return StudentDataConfig(batch=batch, target_views=target_views, image_size=size, render_size=size, mirror=0.0, recolour=0.0, degrade=0.0)
+    return StudentDataConfig(
+        batch=batch, target_views=target_views, image_size=size, render_size=size, mirror=0.0, recolour=0.0, degrade=0.0
+    )
 
 
 def shown_psnr(model, pack, data, config, out, threads):
     """Trains, then renders all objects from all views they were shown by."""
     recipe = student_recipe(model, data, LOSS, [pack], None, seed=0, provenance={})
+    student = cast(PEPD, recipe.network)
     fit(recipe, config, out, SessionConfig(threads=threads, quiet=True))
     everything = replace(data, batch=len(pack), target_views=pack.targets.rgba.shape[1])
     shown = StudentBatches([pack], everything, model.noise_shape, seed=1)(0)
     with torch.no_grad():
-        made = recipe.network.eval().decode(shown.noise, shown.conditions, shown.image, shown.elevation_deg, shown.distance).gaussians
+        made = student.eval().decode(shown.noise, shown.conditions, shown.image, shown.elevation_deg, shown.distance).gaussians
         placed = made.transformed(1 / shown.scale, -shown.offset / shown.scale[:, None])
         white = torch.ones(3)
         ours = rasterize(placed, shown.cameras, white).rgb

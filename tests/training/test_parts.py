@@ -1,5 +1,6 @@
 """What an engine is made of: schedule, average, overrides, parts."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +20,7 @@ def test_learning_rate_rises_linearly_falls_by_cosine_and_ends_at_its_floor():
     rates = [learning_rate(config, step) for step in range(1000)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[99] == pytest.approx(1.0)
-    assert all(a >= b for a, b in zip(rates[99:], rates[100:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[99:]))
     assert rates[550] == pytest.approx(0.55, abs=1e-3)
     assert learning_rate(config, 1000) == pytest.approx(0.1)
 
@@ -33,8 +34,9 @@ def test_average_follows_its_closed_form():
         average.update(network, step)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
-    assert average.network.weight.item() == pytest.approx(expected, rel=1e-5)
-    assert not average.network.weight.requires_grad
+    (weight,) = average.network.parameters()
+    assert weight.item() == pytest.approx(expected, rel=1e-5)
+    assert not weight.requires_grad
 
 
 @dataclass(frozen=True)
