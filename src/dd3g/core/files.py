@@ -93,6 +93,22 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder stands there; False for names that the system refuses and places that may not be looked into."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file stands there; False as in :func:`is_folder`, so that what opens it can say why."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes JSON atomically, two spaces deep, keys in the order given; non-finite numbers are refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dd3g.core.errors import CheckpointError
-from dd3g.core.files import write_atomically
+from dd3g.core.files import is_file, write_atomically
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
     from safetensors import SafetensorError, safe_open
 
     place = Path(path)
-    if not place.is_file():
+    if not is_file(place):
         raise CheckpointError(f"{place}: no such checkpoint; give a .safetensors file that dd3g wrote, or leave --model out")
     try:
         with safe_open(str(place), framework="pt") as file:
@@ -70,16 +70,25 @@ def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
                 raise CheckpointError(
                     f"{place}: safetensors, but not a dd3g checkpoint (its header says nothing); give one that dd3g wrote"
                 )
-            header = json.loads(header)
-            if header["kind"] != kind:
-                raise CheckpointError(
-                    f"{place}: holds a '{header['kind']}' network, and a '{kind}' network is needed here; give another file"
-                )
+            found, config, about = _parse_header(header)
+            if found != kind:
+                raise CheckpointError(f"{place}: holds a '{found}' network, and a '{kind}' network is needed here; give another file")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{place}: damaged or not a safetensors file ({error}); fetch or export it again") from None
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    return ModelFile(place, kind, header["config"], header["about"], tensors)
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{place}: {name} holds values that are not finite; fetch it again, or export an earlier checkpoint")
+    return ModelFile(place, kind, config, about, tensors)
+
+
+def _parse_header(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    header = json.loads(text)
+    kind, config, about = header["kind"], header["config"], header["about"]
+    if not (isinstance(kind, str) and isinstance(config, dict) and isinstance(about, dict)):
+        raise TypeError("its header holds other things than kind, config and about")
+    return kind, config, about
 
 
 def load_strictly(network: nn.Module, file: ModelFile) -> None:

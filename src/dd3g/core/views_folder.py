@@ -25,7 +25,7 @@ from torch import Tensor
 
 from dd3g.core.cameras import Cameras
 from dd3g.core.errors import ViewsError
-from dd3g.core.files import make_folder, read_json, write_folder_atomically, write_json
+from dd3g.core.files import is_folder, make_folder, read_json, write_folder_atomically, write_json
 from dd3g.core.views import Views
 
 FORMAT = "dd3g-views-1"
@@ -75,7 +75,7 @@ def list_object_folders(root: str | os.PathLike[str]) -> list[Path]:
         ViewsError: ``root`` is no folder, or holds no object.
     """
     place = Path(root)
-    if not place.is_dir():
+    if not is_folder(place):
         raise ViewsError(f"{place}: no such folder; make views with `dd3g objects DIR --out {place}`")
     folders = sorted(path.parent for path in place.glob("*/object.json") if not path.parent.name.startswith("."))
     if not folders:

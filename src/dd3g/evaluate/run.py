@@ -21,7 +21,7 @@ from torch import Tensor
 from dd3g.core import NoiseKey
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.core.errors import InputError
-from dd3g.core.files import make_folder, write_atomically, write_json
+from dd3g.core.files import write_atomically, write_json
 from dd3g.core.noise import digest
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
@@ -63,11 +63,13 @@ def evaluate(options: EvaluateOptions, out: str | os.PathLike[str], protocol: Pr
         InputError: No meshes, or none that can be rendered.
         CheckpointError: The model can't be used.
     """
-    started, report = time.monotonic(), make_folder(out)
+    if options.workers < 1:
+        raise InputError(f"--workers: found {options.workers}, expected at least 1")
+    started, report = time.monotonic(), Path(out)
     student = load_student(options.model)
-    truth_folders, failures = _render_truth(options, report / "truth", protocol)
     metrics = available_metrics()
     mean = bundled_mean_object(protocol) if options.mean_of is None else resized(mean_object_of(options.mean_of, protocol), protocol)
+    truth_folders, failures = _render_truth(options, report / "truth", protocol)  # last of what may fail: it takes longest
     rows, pictures = [], []
     progress = Progress(len(truth_folders), "scored", quiet=options.quiet)
     for folder in truth_folders:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import InputError, MeshError, ViewsError, require
-from dd3g.core.files import make_folder, read_json, sweep_partial, write_json
+from dd3g.core.files import is_folder, make_folder, read_json, sweep_partial, write_json
 from dd3g.core.progress import Progress
 from dd3g.objects.job import ObjectJob, is_done, plan_of, render_object
 from dd3g.objects.load import READERS
@@ -39,7 +39,7 @@ def find_meshes(root: Path, list_file: Path | None = None) -> list[str]:
     Raises:
         InputError: No such folder or list, nothing in it, or a listed path twice or outside ``root``.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise InputError(f"{root}: no such folder; name the folder that holds the meshes")
     if list_file is None:
         found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in READERS and path.is_file())

@@ -102,7 +102,9 @@ def _read(path: Path) -> bytes:
     except IsADirectoryError:
         raise PictureError(f"{path}: is a folder; give a picture inside it") from None
     except OSError as error:
-        raise PictureError(f"{path}: can't be read ({error.strerror}); check its permissions") from None
+        raise PictureError(f"{path}: can't be read ({error.strerror}); check its name and permissions") from None
+    except ValueError as error:  # a null character
+        raise PictureError(f"{os.fspath(path)!r}: is no path ({error}); check its name") from None
 
 
 def _guess(data: bytes) -> str:

@@ -91,7 +91,7 @@ def _method(decoded: Decoded, background: Background) -> tuple[str, list[Finding
 
 def _refuse_nothing(alpha: Float[Tensor, "1 h w"], name: str, method: str) -> None:
     if float(alpha.max()) == 0 or float(alpha.mean()) < _LEAST_SHARE * float(alpha.max()):
-        others = "background=small" if method == "alpha" else "background=u2netp, a picture with alpha, or background=none"
+        others = "or background=small" if method == "alpha" else "one with alpha, background=u2netp, or background=none"
         raise PictureError(f"{name}: no object was found in it; try another picture, {others}")
 
 

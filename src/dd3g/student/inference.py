@@ -16,6 +16,7 @@ from dd3g.student.config import AnchoredDecodingConfig
 from dd3g.student.pepd import PEPD
 
 GAUSSIANS = 16_384  # splats of one object, before those that no pixel can show are dropped
+MOST_GAUSSIANS = 1_000_000  # the decoder of the preset "small" needs 1.7 kB each
 _INVISIBLE = 1 / 255  # below this opacity every renderer skips a splat
 
 
@@ -48,26 +49,31 @@ def infer(
         gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have their own number.
 
     Raises:
-        InputError: Fewer Gaussians than tokens.
+        InputError: Fewer Gaussians than tokens, or more than memory bears.
     """
     device = next(student.parameters()).device
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
     elevation, away = (None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance))
     conditions = canonical_rig().conditions()[None].to(device)
     with _one_thread():
-        decoded = student.decode(noise, conditions, rgba[None].to(device), elevation, away, _per_token(student, gaussians))
+        decoded = student.decode(noise, conditions, rgba[None].to(device), elevation, away, gaussians_per_token(student, gaussians))
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     visible = splats.opacities >= _INVISIBLE
     return Inferred(splats.map(lambda t: t[visible]), decoded.camera.elevation_deg.item())
 
 
-def _per_token(student: PEPD, gaussians: int) -> int | None:
+def gaussians_per_token(student: PEPD, gaussians: int) -> int | None:
+    """How many splats each token makes for a budget; None for decoders that have their own number.
+
+    Raises:
+        InputError: Fewer Gaussians than tokens, or more than memory bears.
+    """
     config = student.config
     if not (isinstance(config.decoding, AnchoredDecodingConfig) and config.decoding.seeded):
         return None
     tokens = config.extraction.token_count
-    if gaussians < tokens:
-        raise InputError(f"gaussians: found {gaussians}, expected at least {tokens}, one a token")
+    if not tokens <= gaussians <= MOST_GAUSSIANS:
+        raise InputError(f"gaussians: found {gaussians}, expected {tokens} (one a token) to {MOST_GAUSSIANS}")
     return round(gaussians / tokens)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly
 from dd3g.core.noise import digest
 from dd3g.core.weights import bundled
@@ -34,7 +35,12 @@ def load_student(model: str | os.PathLike[str] = BUNDLED) -> LoadedStudent:
     """
     path = bundled("student") if model == BUNDLED else model
     file = load_model_file(path, "student")
-    network = PEPD(config_from_json(file.config))
+    try:
+        network = PEPD(config_from_json(file.config))
+    except CheckpointError as error:
+        raise CheckpointError(f"{file.path}: {error}") from None
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:  # fields of other types, or sizes that don't fit together
+        raise CheckpointError(f"{file.path}: no student has its configuration ({error}); use the dd3g version that wrote it") from None
     load_strictly(network, file)
     name = BUNDLED if model == BUNDLED else file.path.stem
     return LoadedStudent(network.eval().requires_grad_(False), file.about, name, digest(file.path.read_bytes()))
