@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -10,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import DD3GError, InputError, OutputError
-from dd3g.core.files import make_folder, sweep_partial, write_json
+from dd3g.core.files import is_file, is_folder, sweep_partial, write_json
 from dd3g.formats import Orientation
 from dd3g.photos import Background, prepare
 from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
-from dd3g.student.inference import GAUSSIANS
+from dd3g.student.inference import GAUSSIANS, gaussians_per_token
 
 FORMATS = ("ply", "mp4", "png")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what a folder is searched for; a named file may end in anything
+_PREPARED = ".prepared"
+_NOT_TEXT = re.compile("[\ud800-\udfff]")  # stands for bytes of a file's name that are no UTF-8, which neither JSON nor a terminal takes
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class GenerateOptions:
     background: Background = "auto"
     model: str = "bundled"
     elevation_deg: float | None = None
-    gaussians: int | None = None
+    gaussians: int = GAUSSIANS
     orientation: Orientation = "supersplat"
     skip_existing: bool = False
     as_json: bool = False
@@ -51,10 +55,12 @@ def generate_all(options: GenerateOptions) -> int:
         CheckpointError: The model can't be used.
     """
     _check(options)
-    pictures = named_pictures(options.images)
-    out = make_folder(options.out)
-    sweep_partial(out)
+    out = Path(options.out)
+    pictures = named_pictures(options.images, out)
+    _refuse_replacing(pictures, out, options)
     model = ImageTo3D.from_pretrained(options.model)
+    gaussians_per_token(model.model.network, options.gaussians)  # said once, not by every picture
+    sweep_partial(out)
     failed = 0
     for place, (name, picture) in enumerate(pictures.items(), 1):
         try:
@@ -63,37 +69,80 @@ def generate_all(options: GenerateOptions) -> int:
             raise  # the next picture would meet the same full or closed folder
         except DD3GError as error:
             failed += 1
-            print(f"dd3g generate: {error}", file=sys.stderr)
+            named = str(error) if str(picture) in str(error) else f"{picture}: {error}"
+            print(f"dd3g generate: {named}", file=sys.stderr)
     if failed and len(pictures) > 1:
         print(f"dd3g generate: {failed} of {len(pictures)} pictures failed", file=sys.stderr)
     return 2 if failed else 0
 
 
-def named_pictures(images: tuple[str, ...]) -> dict[str, Path]:
-    """Pictures by output name: the file's stem; where two share one, the later get a number. Folders are searched to any depth.
+def named_pictures(images: tuple[str, ...], out: Path) -> dict[str, Path]:
+    """Pictures by output name: the file's stem; where two share one, the later get a number.
+
+    Folders are searched to any depth, but for hidden files and what lies in ``out``.
 
     Raises:
-        InputError: A folder without pictures.
+        InputError: A folder without pictures, or one that is ``out`` as well.
     """
     files: list[Path] = []
     for image in map(Path, images):
-        if image.is_dir():
-            found = sorted(path for path in image.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
-            if not found:
-                raise InputError(f"{image}: holds no pictures (expected {', '.join(PICTURE_SUFFIXES)})")
-            files += found
-        else:
-            files.append(image)
+        files += _pictures_in(image, out) if is_folder(image) else [image]
     named: dict[str, Path] = {}
     for file in files:
-        name, number = file.stem, 2
+        stem = _NOT_TEXT.sub("_", file.stem.removesuffix(_PREPARED))
+        name, number = stem, 2
         while name in named:
-            name, number = f"{file.stem}-{number}", number + 1
+            name, number = f"{stem}-{number}", number + 1
         named[name] = file
     return named
 
 
+def _pictures_in(folder: Path, out: Path) -> list[Path]:
+    results = out.resolve()
+    if folder.resolve() == results:
+        raise InputError(
+            f"{folder}: is searched for pictures and is --out as well, where results would be taken for pictures; choose another"
+        )
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and is_file(path)
+        and results not in path.resolve().parents
+    )
+    if not found:
+        raise InputError(f"{folder}: holds no pictures, expected files that end in {', '.join(PICTURE_SUFFIXES)}; name another folder")
+    return found
+
+
+def _refuse_replacing(pictures: dict[str, Path], out: Path, options: GenerateOptions) -> None:
+    """A sheet of views is named like the photograph that it was made from, and must not replace it."""
+    theirs = {(place.st_dev, place.st_ino): path for path in pictures.values() if (place := _stat(path))}
+    for name in pictures:
+        files = [f"{name}{_PREPARED}.png", *(f"{stem}.{kind}" for stem in _stems(name, options).values() for kind in options.formats)]
+        for place in map(_stat, (out / file for file in files)):
+            if place and (place.st_dev, place.st_ino) in theirs:
+                picture = theirs[place.st_dev, place.st_ino]
+                raise InputError(f"{picture}: would be replaced by a result of the same name; choose another --out")
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError):  # nothing there, or no path at all: whoever opens it says so
+        return None
+
+
+def _stems(name: str, options: GenerateOptions) -> dict[int, str]:
+    """Names of the results without suffix, by seed."""
+    seeds = range(options.seed, options.seed + options.samples)
+    return {seed: name if options.samples == 1 else f"{name}-seed{seed}" for seed in seeds}
+
+
 def _check(options: GenerateOptions) -> None:
+    if "" in (*options.images, options.out):
+        raise InputError("found an empty name among pictures and --out, expected paths; is a variable of the shell unset?")
     unknown = [name for name in options.formats if name not in FORMATS]
     if unknown or not options.formats:
         raise InputError(f"--format {','.join(options.formats)}: expected some of {', '.join(FORMATS)}, separated by commas")
@@ -106,22 +155,21 @@ def _check(options: GenerateOptions) -> None:
 
 
 def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options: GenerateOptions, label: str) -> None:
-    seeds = range(options.seed, options.seed + options.samples)
-    names = {seed: name if options.samples == 1 else f"{name}-seed{seed}" for seed in seeds}
-    waiting = [seed for seed in seeds if not (options.skip_existing and (out / f"{names[seed]}.json").exists())]
+    names = _stems(name, options)
+    waiting = [seed for seed in names if not (options.skip_existing and is_file(out / f"{names[seed]}.json"))]
     if not waiting:
         _say(options, f"{label}{name}: there already, skipped")
         return
     started = time.perf_counter()
     prepared = prepare(picture, background=options.background, size=PICTURE_SIZE)
     prepare_ms = round((time.perf_counter() - started) * 1e3, 1)
-    prepared.save(out / f"{name}.prepared.png")
+    prepared.save(out / f"{name}{_PREPARED}.png")
     for finding in prepared.findings:
         _say(options, f"{label}{name}: {finding.severity}: {finding.message}")
     for seed in waiting:
-        made = model.from_prepared(prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians or GAUSSIANS)
+        made = model.from_prepared(prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians)
         stages = {"prepare": prepare_ms, **made.milliseconds}
-        files = {"prepared": f"{name}.prepared.png"}
+        files = {"prepared": f"{name}{_PREPARED}.png"}
         for kind in options.formats:
             started = time.perf_counter()
             files[kind] = f"{names[seed]}.{kind}"
@@ -142,7 +190,7 @@ def sidecar_of(made: Generated, picture: Path, options: GenerateOptions, files: 
 
     low, high = made.gaussians.means.min(0).values, made.gaussians.means.max(0).values
     return {
-        "picture": picture.name,
+        "picture": _NOT_TEXT.sub("_", picture.name),
         "seed": made.seed,
         "model": {"name": made.model.name, "digest": made.model.digest},
         "dd3g": VERSION,

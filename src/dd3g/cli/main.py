@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 # name -> (what it does, module with add_arguments(parser) and run(args) -> exit status)
 COMMANDS = {
@@ -18,22 +19,26 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, as everything here does, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` tells more\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0 done, 2 a wrong input (said in one sentence), 130 stopped by the user."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _front()
-    if not arguments or arguments[0] not in COMMANDS:
-        parser.parse_args(arguments)  # --help, --version, or a name that is not known
+    if not arguments:
         parser.print_help()
         return 0
+    if arguments[0] not in COMMANDS:
+        parser.parse_args(arguments)  # --help, --version, or a name that is not known
+        parser.error("the command comes first")
     name = arguments[0]
-    what, module_name = COMMANDS[name]
-    module = importlib.import_module(module_name)
-    command = argparse.ArgumentParser(
-        prog=f"dd3g {name}", description=module.__doc__ or what, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    module.add_arguments(command)
-    options = command.parse_args(arguments[1:])
+    module = importlib.import_module(COMMANDS[name][1])
+    options = parser_of(name).parse_args(arguments[1:])
 
     from dd3g.core.errors import DD3GError
 
@@ -50,10 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of one command's arguments."""
+    what, module_name = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    parser = _Parser(prog=f"dd3g {name}", description=module.__doc__ or what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    return parser
+
+
 def _front() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name.ljust(width)}  {what}" for name, (what, _) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dd3g",
         usage="dd3g COMMAND [options]",
         description="One picture in, a 3D Gaussian splat out.",
