@@ -62,7 +62,7 @@ def test_the_export_is_loaded_by_name_and_tells_its_data(packs, tmp_path):
 def test_every_term_is_there_and_finite(packs):
     recipe = recipe_of(packs)
     terms = recipe.losses(recipe.network, recipe.batch(0), 0)
-    assert set(terms) == {"mse", "alpha", "depth", "surfaces", "camera"}
+    assert set(terms) == {"mse", "alpha", "depth", "surfaces", "slopes", "camera"}
     assert all(torch.isfinite(term) for term in terms.values())
 
 

@@ -8,7 +8,8 @@ import torch
 
 from dd3g.core import orbit
 from dd3g.core.errors import ViewsError
-from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig, frame_input, read_input
+from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
+from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
 from dd3g.student.look_back import points_on_rays
 from tests.recipes.blobs import INPUTS, write_blobs
@@ -20,6 +21,10 @@ PLAIN = StudentDataConfig(batch=6, target_views=3, image_size=64, render_size=48
 @pytest.fixture(scope="module")
 def pack(blob_views):
     return open_pack(blob_views, quiet=True)
+
+
+def sources(pack, objects, views):
+    return read_sources(PictureStore([pack], "inputs", torch.device("cpu")), np.array(objects), np.array(views))
 
 
 def lifted(batch, k):
@@ -61,27 +66,41 @@ def test_a_mirrored_sample_is_the_mirror_image(pack):
 
 
 def test_a_view_of_the_rig_may_stay_as_it_is(pack):
-    source = read_input(pack.inputs, 0, 0)
-    assert source.on_rig
-    framed = frame_input(source, 64, as_is=True)
-    assert torch.allclose(framed.image, source.rgba, atol=1e-5)
-    assert framed.scale.item() == pytest.approx(1, abs=1e-6)
-    assert framed.offset.abs().max() < 1e-7
-    assert not read_input(pack.inputs, 0, 3).on_rig
+    source = sources(pack, [0, 0], [0, 3])
+    assert source.on_rig.tolist() == [True, False]
+    framed = frame_inputs(source, 64, as_is=source.on_rig)
+    assert torch.allclose(framed.image[0], source.rgba[0], atol=1e-5)
+    assert framed.scale[0].item() == pytest.approx(1, abs=1e-6)
+    assert framed.offset[0].abs().max() < 1e-7
 
 
 def test_framed_inputs_fill_three_quarters(pack):
-    framed = frame_input(read_input(pack.inputs, 1, 4), 64, as_is=False)
-    solid = framed.image[3] > 0.5
-    spans = [int(solid.any(axis).sum()) for axis in (0, 1)]
-    assert max(spans) == pytest.approx(48, abs=1.5)
+    framed = frame_inputs(sources(pack, [1, 3], [4, 5]), 64, as_is=torch.zeros(2, dtype=torch.bool))
+    for picture in framed.image:
+        spans = [int((picture[3] > 0.5).any(axis).sum()) for axis in (0, 1)]
+        assert max(spans) == pytest.approx(48, abs=1.5)
+
+
+def test_a_picture_is_framed_alone_as_in_a_batch(pack):
+    one, many = (
+        frame_inputs(sources(pack, o, m), 64, as_is=torch.zeros(len(o), dtype=torch.bool)) for o, m in (([2], [4]), ([0, 2, 1], [3, 4, 5]))
+    )
+    for name in ("image", "towards", "scale", "offset"):
+        assert torch.equal(torch.nan_to_num(getattr(one, name)[0]), torch.nan_to_num(getattr(many, name)[1])), name
 
 
 def test_cameras_taken_apart_are_those_put_together(pack):
-    for m in range(INPUTS):
-        source = read_input(pack.inputs, 2, m)
-        again = orbit([source.azimuth_deg], source.elevation_deg, size=64, radius=source.radius).camera_from_world[0]
-        assert np.allclose(again, pack.inputs.camera_from_world[2, m], atol=1e-5)
+    source = sources(pack, [2] * INPUTS, range(INPUTS))
+    again = orbit(source.azimuth_deg, source.elevation_deg, size=64, radius=source.radius).camera_from_world
+    assert np.allclose(again, pack.inputs.camera_from_world[2], atol=1e-5)
+
+
+def test_two_packs_are_one_row_of_objects(pack):
+    twice = PictureStore([pack, pack], "targets", torch.device("cpu"))
+    objects, views = np.array([[1], [len(pack) + 1]]), np.array([[0, 3], [0, 3]])
+    first, second = twice.rgba(objects, views)
+    assert torch.equal(first, second)
+    assert torch.equal(first[1], torch.from_numpy(np.array(pack.targets.rgba[1, 3])).float() / 255)
 
 
 def test_batches_are_pure_functions_of_the_step(pack):
@@ -97,7 +116,7 @@ def test_batches_are_pure_functions_of_the_step(pack):
 
 def test_every_object_is_seen_once_an_epoch_and_repeats_as_often_as_asked(pack):
     batches = StudentBatches([pack], dataclasses.replace(PLAIN, batch=1, repeat=(("blob-001", 3),)), NOISE, seed=0)
-    seen = [int(batches.samples[batches._order(step)[0]][1]) for step in range(14)]
+    seen = [int(batches.samples[batches._order(step)[0]]) for step in range(14)]
     for epoch in (seen[:7], seen[7:]):
         assert sorted(epoch) == [0, 1, 1, 1, 2, 3, 4]
 
@@ -106,10 +125,12 @@ def test_recolouring_changes_input_and_targets_alike(pack):
     """Where input and targets had one colour they still have one: a flat grey stays flat."""
     from dd3g.recipes.student_batches import _recoloured
 
-    picture = torch.rand(4, 8, 8)
-    both = _recoloured([picture, picture[None]], np.random.default_rng(0))
-    assert torch.equal(both[0], both[1][0])
-    assert torch.equal(both[0][3], picture[3])
+    picture = torch.rand(2, 4, 8, 8)
+    both = _recoloured([picture, picture[:, None]], torch.tensor([True, False]), np.random.default_rng(0))
+    assert torch.allclose(both[0], both[1][:, 0])
+    assert torch.equal(both[0][:, 3], picture[:, 3])
+    assert not torch.allclose(both[0][0], picture[0], atol=0.01)
+    assert torch.equal(both[0][1], picture[1])
 
 
 def test_packs_are_remade_when_objects_change_and_refuse_mixtures(tmp_path):

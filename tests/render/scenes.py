@@ -13,10 +13,12 @@ from dd3g.core import Cameras, Gaussians, orbit
 
 FIELDS = ("means", "quats_wxyz", "scales", "opacities", "rgb")
 
-_NO_GSPLAT = not torch.cuda.is_available() or importlib.util.find_spec("gsplat") is None
+_GPU = torch.cuda.is_available()
+_NO_GSPLAT = not _GPU or importlib.util.find_spec("gsplat") is None
 BACKENDS = [
     "cpu",
     "reference",
+    pytest.param("gpu", marks=pytest.mark.skipif(not _GPU, reason="needs CUDA; test_gpu.py runs its kernels interpreted")),
     pytest.param("gsplat", marks=pytest.mark.skipif(_NO_GSPLAT, reason="gsplat needs CUDA and the extra 'gpu'")),
 ]
 BIT_EXACT = ["cpu", "reference"]  # gsplat sums with atomics
@@ -24,7 +26,7 @@ BIT_EXACT = ["cpu", "reference"]  # gsplat sums with atomics
 
 def device_of(backend: str) -> str:
     """Where a backend's tensors live."""
-    return "cuda" if backend == "gsplat" else "cpu"
+    return "cuda" if backend == "gsplat" or (backend == "gpu" and _GPU) else "cpu"
 
 
 def shell(n: int, *, spread: float = 1.0, seed: int = 0, scenes: int = 2) -> Gaussians:

@@ -45,7 +45,7 @@ def test_the_argument_beats_the_environment_and_that_the_default(monkeypatch: py
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"backend: found 'cuda', which is no renderer; known are cpu, gsplat, reference"):
+    with pytest.raises(InputError, match=r"backend: found 'cuda', which is no renderer; known are cpu, gpu, gsplat, reference"):
         choose_backend("cuda", CPU, F32)
     monkeypatch.setenv("DD3G_RENDERER", "fast")
     with pytest.raises(InputError, match=r"DD3G_RENDERER: found 'fast'"):
@@ -117,15 +117,29 @@ def test_what_the_user_told_numba_to_compile_for_is_believed(monkeypatch: pytest
 
 
 # ---------------------------------------------------------------- gsplat
-def test_gaussians_on_a_gpu_without_gsplat_are_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"'gsplat', which is not installed: pip install 'dd3g\[gpu\]', or .*reference"):
+def installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace() if name in names else None)
+
+
+def test_gaussians_on_a_gpu_without_a_package_for_it_are_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    with pytest.raises(MissingExtraError, match=r"'triton', .*pip install 'dd3g\[gpu\]', or .*reference"):
         choose_backend(None, CUDA, F32)
 
 
-def test_gaussians_on_a_gpu_are_drawn_by_gsplat_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+def test_gaussians_on_a_gpu_are_drawn_by_triton_else_by_gsplat(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, "triton", "gsplat")
+    assert choose_backend(None, CUDA, F32) == "gpu"
+    installed(monkeypatch, "gsplat")
     assert choose_backend(None, CUDA, F32) == "gsplat"
+
+
+def test_the_gpu_backend_takes_cpu_tensors_under_the_interpreter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert choose_backend("gpu", CPU, F32) == "gpu"
+    monkeypatch.delenv("TRITON_INTERPRET")
+    with pytest.raises(InputError, match=r"'gpu' renders tensors on cuda, found them on cpu"):
+        choose_backend("gpu", CPU, F32)
 
 
 def test_gsplat_by_name_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

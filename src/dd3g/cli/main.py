@@ -13,6 +13,7 @@ from typing import NoReturn
 COMMANDS = {
     "generate": ("turn pictures into 3D Gaussian splats", "dd3g.cli.generate"),
     "objects": ("render meshes, or procedural objects, to ground-truth views", "dd3g.cli.objects"),
+    "archive": ("pack views into one small file, to train elsewhere", "dd3g.cli.archive"),
     "teach": ("train the networks around the student", "dd3g.cli.teach"),
     "train": ("train the student on views", "dd3g.cli.train"),
     "evaluate": ("score a model on objects with known views", "dd3g.cli.evaluate"),

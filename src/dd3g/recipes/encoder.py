@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -21,8 +22,9 @@ from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.encoders.mobilenet import TEACHING_CHANNELS, MobileNetV2, load_mobilenet
-from dd3g.recipes.student import camera_loss, surface_grid, surface_loss
-from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig, frame_input, read_input
+from dd3g.recipes.student import camera_loss, slope_loss, surface_grid, surface_loss
+from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
+from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.student import PEPD, PEPDConfig
 from dd3g.student.anchored_decoding import View
@@ -61,6 +63,7 @@ def encoder_recipe(
     *,
     seed: int,
     provenance: Mapping[str, Any],
+    device: torch.device | str = "cpu",
 ) -> Recipe:
     """What the engine needs to teach the encoder.
 
@@ -69,7 +72,7 @@ def encoder_recipe(
     """
     torch.manual_seed(seed)
     task = EncoderTask(PEPD(model))
-    teacher = load_mobilenet() if loss.semantics > 0 else None
+    teacher = load_mobilenet().to(device) if loss.semantics > 0 else None
 
     def losses(network: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
         return encoder_losses(cast(EncoderTask, network), batch, loss, teacher)
@@ -90,7 +93,7 @@ def encoder_recipe(
             "seed": seed,
         },
         network=task,
-        batch=StudentBatches(train, data, model.noise_shape, seed),
+        batch=StudentBatches(train, data, model.noise_shape, seed, device),
         losses=losses,
         export=export,
         evaluate=None if dev is None else lambda network: dev_surfaces(cast(EncoderTask, network).student, dev),
@@ -110,21 +113,6 @@ def encoder_losses(task: EncoderTask, batch: StudentBatch, config: EncoderLossCo
     if teacher is not None:
         terms["semantics"] = config.semantics * semantic_loss(task, view, teacher)
     return terms
-
-
-def slope_loss(view: View, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, ""]:
-    """Mean |difference| of slopes between neighbours on the grid that lie on one surface, in half sides of the box per cell."""
-    found, valid = surface_grid(view, towards)
-    assert view.surfaces is not None
-    truth = found / (view.box.half * HALF_FRAME)[:, None, None, None]
-    total, count = found.new_zeros(()), found.new_zeros(())
-    for axis in (-1, -2):
-        both = valid.narrow(axis, 1, valid.shape[axis] - 1) & valid.narrow(axis, 0, valid.shape[axis] - 1)
-        step, wanted = view.surfaces.diff(dim=axis), truth.diff(dim=axis)
-        both &= wanted.abs() < 0.3  # beyond it, two surfaces of which one hides the other
-        total = total + ((step - wanted).abs() * both).sum()
-        count = count + both.sum()
-    return total / count.clamp_min(1)
 
 
 def semantic_loss(task: EncoderTask, view: View, teacher: MobileNetV2) -> Float[Tensor, ""]:
@@ -170,12 +158,11 @@ def surfaces_sheet(student: PEPD, dev: ViewsPack, objects: int = 12) -> Image:
 
 
 def _dev_views(student: PEPD, dev: ViewsPack, chosen: Sequence[tuple[int, int]]):
+    device = next(student.parameters()).device
+    store = PictureStore([dev], "inputs", torch.device("cpu"))
     for start in range(0, len(chosen), _CHUNK):
-        sources = [read_input(dev.inputs, i, m) for i, m in chosen[start : start + _CHUNK]]
-        framed = [frame_input(source, source.rgba.shape[-1], as_is=source.on_rig) for source in sources]
-        batch = {
-            "towards": torch.stack([f.towards for f in framed]),
-            "elevation_deg": torch.tensor([s.elevation_deg for s in sources]),
-            "distance": torch.tensor([float(f.scale) * s.radius for f, s in zip(framed, sources, strict=True)]),
-        }
-        yield student.look_at(torch.stack([f.image for f in framed])), batch
+        objects, views = np.array(chosen[start : start + _CHUNK]).T
+        source = read_sources(store, objects, views)
+        framed = frame_inputs(source, source.rgba.shape[-1], as_is=source.on_rig)
+        batch = {"towards": framed.towards, "elevation_deg": source.elevation_deg, "distance": framed.scale * source.radius}
+        yield student.look_at(framed.image.to(device)), {name: value.to(device) for name, value in batch.items()}

@@ -21,6 +21,7 @@ from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
 from dd3g.distill.lpips import load_lpips
+from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.render import rasterize
@@ -44,6 +45,7 @@ class StudentLossConfig:
     perceptual: PerceptualName = "lpips-squeeze"
     depth: float = 0.1  # of the seeds, where their rays meet the mesh; for seeded decoders on data with depth
     surfaces: float = 0.1  # of the dense guess that they start from
+    slopes: float = 0.05  # of the dense guess: differences of neighbouring surface points
     camera: float = 0.01  # elevation and distance of the input camera
 
 
@@ -56,6 +58,8 @@ def student_recipe(
     *,
     seed: int,
     provenance: Mapping[str, Any],
+    device: torch.device | str = "cpu",
+    graphs: bool = False,
 ) -> Recipe:
     """What the engine needs to train a student.
 
@@ -67,16 +71,21 @@ def student_recipe(
         dev: Views to choose by; inputs are their view 0, at azimuth 0 on the rig.
         seed: Of weights and samples.
         provenance: Goes into the model file: data, licences.
+        device: Where it is trained.
+        graphs: Record the network as CUDA graphs (on a GPU): the same numbers, sooner.
 
     Raises:
         WeightsError: The perceptual network's weights are not there.
     """
     torch.manual_seed(seed)
     network = PEPD(model)
-    perceptual = None if loss.perceptual == "none" else load_lpips("squeeze" if loss.perceptual == "lpips-squeeze" else "alex")
+    perceptual = None if loss.perceptual == "none" else load_lpips("squeeze" if loss.perceptual == "lpips-squeeze" else "alex").to(device)
+
+    batches = StudentBatches(train, data, model.noise_shape, seed, device)
+    decode = graphed_decode(network.to(device).train(), batches(0)) if graphs else decode_batch
 
     def losses(student: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
-        return student_losses(cast(PEPD, student), batch, loss, perceptual)
+        return student_losses(cast(PEPD, student), batch, loss, perceptual, decode)
 
     return Recipe(
         kind="student",
@@ -88,7 +97,7 @@ def student_recipe(
             "seed": seed,
         },
         network=network,
-        batch=StudentBatches(train, data, model.noise_shape, seed),
+        batch=batches,
         losses=losses,
         export=_exporter(model, provenance),
         evaluate=None if dev is None else lambda student: dev_scores(cast(PEPD, student), dev),
@@ -98,10 +107,14 @@ def student_recipe(
 
 
 def student_losses(
-    student: PEPD, batch: StudentBatch, config: StudentLossConfig, perceptual: Callable[[Tensor, Tensor], Tensor] | None
+    student: PEPD,
+    batch: StudentBatch,
+    config: StudentLossConfig,
+    perceptual: Callable[[Tensor, Tensor], Tensor] | None,
+    decode: Decode = decode_batch,
 ) -> dict[str, Tensor]:
     """Explicit supervision (E11), and what the meshes of this data set teach beside it."""
-    decoded = student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance)
+    decoded = decode(student, batch)
     placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
     render = rasterize(placed, batch.cameras, batch.background)
     truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
@@ -110,6 +123,8 @@ def student_losses(
         terms["depth"] = config.depth * depth_loss(decoded, batch.towards)
     if config.surfaces > 0 and decoded.view.surfaces is not None:
         terms["surfaces"] = config.surfaces * surface_loss(decoded.view, batch.towards)
+    if config.slopes > 0 and decoded.view.surfaces is not None:
+        terms["slopes"] = config.slopes * slope_loss(decoded.view, batch.towards)
     if config.camera > 0:
         terms["camera"] = config.camera * camera_loss(decoded.view, batch)
     return terms
@@ -146,6 +161,21 @@ def surface_loss(view: View, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor,
     ours = view.surfaces * (view.box.half * HALF_FRAME)[:, None, None, None]
     off = F.smooth_l1_loss(ours, torch.where(valid, found, ours.detach()), beta=0.02, reduction="none")
     return (off * valid).sum() / valid.sum().clamp_min(1)
+
+
+def slope_loss(view: View, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, ""]:
+    """Mean |difference| of slopes between neighbours on the grid that lie on one surface, in half sides of the box per cell."""
+    found, valid = surface_grid(view, towards)
+    assert view.surfaces is not None
+    truth = found / (view.box.half * HALF_FRAME)[:, None, None, None]
+    total, count = found.new_zeros(()), found.new_zeros(())
+    for axis in (-1, -2):
+        both = valid.narrow(axis, 1, valid.shape[axis] - 1) & valid.narrow(axis, 0, valid.shape[axis] - 1)
+        step, wanted = view.surfaces.diff(dim=axis), truth.diff(dim=axis)
+        both &= wanted.abs() < 0.3  # beyond it, two surfaces of which one hides the other
+        total = total + ((step - wanted).abs() * both).sum()
+        count = count + both.sum()
+    return total / count.clamp_min(1)
 
 
 def camera_loss(view: View, batch: StudentBatch) -> Float[Tensor, ""]:

@@ -1,8 +1,7 @@
 """What the student sees in one step: pictures of objects as inputs, other views of them as what its renders must show.
 
-Every batch is a pure function of (seed, step). The frame of a sample is turned so that its input stands at azimuth 0. A picture taken
-by another lens than the rig's is framed like a photograph; the similarity between the student's frame and the object's own is known
-here, so the targets stay what they are and the Gaussians are carried over before rendering.
+Every batch is a pure function of (seed, step) on one kind of device. The frame of a sample is turned so that its input stands at
+azimuth 0. Pictures are taken, framed and changed a batch at a time where the network is, so that a GPU does not wait for them.
 """
 
 from __future__ import annotations
@@ -13,16 +12,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dd3g.core import Cameras, canonical_rig, turned
-from dd3g.core.cameras import RIG_RADIUS
-from dd3g.photos.framing import apply_framing, framing_of, whole_picture
-from dd3g.recipes.views_pack import PackedGroup, ViewsPack
-from dd3g.student.seeding import HALF_FRAME
-
-_LARGEST_SCALE = 1.5  # an object seen end on is small in its picture; blown up to fill the frame it would leave the student's space
+from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
+from dd3g.recipes.views_pack import ViewsPack
 
 
 @dataclass(frozen=True)
@@ -64,36 +59,64 @@ class StudentBatch:
 class StudentBatches:
     """Draws batches from packs of views; call it with a step."""
 
-    def __init__(self, packs: Sequence[ViewsPack], config: StudentDataConfig, noise_shape: tuple[int, int, int, int], seed: int) -> None:
-        self.packs, self.config, self.noise_shape, self.seed = tuple(packs), config, noise_shape, seed
+    def __init__(
+        self,
+        packs: Sequence[ViewsPack],
+        config: StudentDataConfig,
+        noise_shape: tuple[int, int, int, int],
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self.noise_shape, self.seed, self.device = config, noise_shape, seed, torch.device(device)
+        self.inputs, self.targets = (PictureStore(packs, group, self.device) for group in ("inputs", "targets"))
+        names = [name for pack in packs for name in pack.names]
         self.samples = np.array(
             [
-                (p, i)
-                for p, pack in enumerate(packs)
-                for i, name in enumerate(pack.names)
+                i
+                for i, name in enumerate(names)
                 for _ in range(max([times for prefix, times in config.repeat if name.startswith(prefix)], default=1))
             ]
         )
-        self._conditions = canonical_rig().conditions()
+        self._conditions = canonical_rig().conditions().to(self.device)
 
     def __call__(self, step: int) -> StudentBatch:
         """The batch of a step."""
-        config = self.config
+        config, b, v = self.config, self.config.batch, self.config.target_views
         random = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        drawn = [self._sample(self.samples[k], random) for k in self._order(step)]
-        stacked = {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
-        size = min(config.render_size, stacked["target"].shape[-1])
-        cameras = Cameras(stacked.pop("camera_from_world"), stacked.pop("intrinsics"), *stacked["target"].shape[-2:])
-        rgb, alpha = _shrunk(stacked.pop("target"), size)
-        shape = (config.batch, *self.noise_shape)
+        on_device = torch.Generator(self.device).manual_seed(int(random.integers(2**62)))
+        objects = self.samples[self._order(step)]
+        source = read_sources(self.inputs, objects, random.integers(self.inputs.views, size=b))
+        framed = frame_inputs(source, config.image_size, as_is=source.on_rig & self._chance(random, 0.5))
+
+        views = np.sort(np.argsort(random.random((b, self.targets.views)), 1)[:, :v], 1)
+        target = self.targets.rgba(objects[:, None], views)
+        poses, lenses = (torch.from_numpy(a[objects[:, None], views]).to(self.device) for a in (self.targets.poses, self.targets.lenses))
+        cameras = turned(Cameras(poses, lenses, self.targets.height, self.targets.width), source.azimuth_deg)
+
+        mirrored = self._chance(random, config.mirror)
+        image, towards, target = (_flipped(t, mirrored) for t in (framed.image, framed.towards, target))
+        flip = torch.where(mirrored[:, None], torch.tensor([-1.0, 1, 1], device=self.device), 1.0)
+        # the mirrored picture is the mirrored world's, seen by the mirrored camera
+        both = torch.diag_embed(torch.cat([flip, torch.ones_like(flip[:, :1])], 1))[:, None]
+        cameras = replace(cameras, camera_from_world=both @ cameras.camera_from_world @ both)
+        image, target = _recoloured([image, target], self._chance(random, config.recolour), random)
+        image = _degraded(image, self._chance(random, config.degrade), random, on_device)
+
+        size = min(config.render_size, self.targets.width)
+        rgb, alpha = _shrunk(target, size)
         return StudentBatch(
-            noise=torch.from_numpy(random.standard_normal(shape, np.float32)),
-            conditions=self._conditions.expand(config.batch, -1, -1),
+            noise=torch.from_numpy(random.standard_normal((b, *self.noise_shape), np.float32)).to(self.device),
+            conditions=self._conditions.expand(b, -1, -1),
+            image=image,
+            elevation_deg=source.elevation_deg,
+            distance=framed.scale * source.radius,
+            towards=towards,
             target_rgb=rgb,
             target_alpha=alpha,
             cameras=cameras.resized(size, size),
-            background=torch.from_numpy(random.random((config.batch, config.target_views, 3), np.float32)),
-            **stacked,
+            scale=framed.scale,
+            offset=framed.offset * flip,
+            background=torch.from_numpy(random.random((b, v, 3), np.float32)).to(self.device),
         )
 
     def _order(self, step: int) -> list[int]:
@@ -104,114 +127,12 @@ class StudentBatches:
             chosen.append(int(_permutation(self.seed, epoch, n)[within]))
         return chosen
 
-    def _sample(self, where: np.ndarray, random: np.random.Generator) -> dict[str, Tensor]:
-        config, pack, i = self.config, self.packs[int(where[0])], int(where[1])
-        source = read_input(pack.inputs, i, int(random.integers(pack.inputs.rgba.shape[1])))
-        views = np.sort(random.choice(pack.targets.rgba.shape[1], config.target_views, replace=False))
-        target = torch.from_numpy(pack.targets.rgba[i, views]).float() / 255
-        cameras = Cameras(
-            torch.from_numpy(pack.targets.camera_from_world[i, views]),
-            torch.from_numpy(pack.targets.intrinsics[i, views]),
-            *target.shape[-2:],
-        )
-        framed = frame_input(source, config.image_size, as_is=source.on_rig and random.random() < 0.5)
-        world = turned(cameras, source.azimuth_deg).camera_from_world
-        image, towards, offset = framed.image, framed.towards, framed.offset
-        if random.random() < config.mirror:
-            flip = torch.tensor([-1.0, 1.0, 1.0])
-            image, towards, target, offset = image.flip(-1), towards.flip(-1), target.flip(-1), offset * flip
-            both = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-            world = both @ world @ both  # the mirrored picture is the mirrored world's, seen by the mirrored camera
-        if random.random() < config.recolour:
-            image, target = _recoloured([image, target], random)
-        if random.random() < config.degrade:
-            image = _degraded(image, random)
-        return {
-            "image": image,
-            "towards": towards,
-            "elevation_deg": torch.tensor(source.elevation_deg),
-            "distance": framed.scale * source.radius,
-            "target": target,
-            "camera_from_world": world,
-            "intrinsics": cameras.intrinsics,
-            "scale": framed.scale,
-            "offset": offset,
-        }
+    def _chance(self, random: np.random.Generator, probability: float) -> Bool[Tensor, " b"]:
+        return torch.from_numpy(random.random(self.config.batch) < probability).to(self.device)
 
 
-@dataclass(frozen=True)
-class SourceView:
-    """One picture of an object with its camera taken apart."""
-
-    rgba: Float[Tensor, "4 h w"]
-    depth: Float[Tensor, "2 h w"] | None
-    azimuth_deg: float
-    elevation_deg: float
-    radius: float
-    half_width: float  # half the frame's side at the plane through the origin, object units
-
-    @property
-    def on_rig(self) -> bool:
-        """Whether the rig's own lens took it, so that it may be used as it is."""
-        return abs(self.half_width - HALF_FRAME) < 1e-3 and abs(self.radius - RIG_RADIUS) < 1e-3
-
-
-def read_input(group: PackedGroup, i: int, m: int) -> SourceView:
-    """Picture m of object i."""
-    matrix, focal_px = group.camera_from_world[i, m], float(group.intrinsics[i, m, 1, 1])
-    position = -matrix[:3, :3].T @ matrix[:3, 3]
-    radius = float(np.linalg.norm(position))
-    depth = None
-    if group.depth is not None:
-        depth = torch.from_numpy(group.depth[i, m].astype(np.float32) * group.depth_step[i])
-    return SourceView(
-        rgba=torch.from_numpy(np.array(group.rgba[i, m])).float() / 255,
-        depth=depth,
-        azimuth_deg=float(np.degrees(np.arctan2(position[0], position[2]))),
-        elevation_deg=float(np.degrees(np.arcsin(position[1] / radius))),
-        radius=radius,
-        half_width=radius * group.rgba.shape[-2] / 2 / focal_px,
-    )
-
-
-@dataclass(frozen=True)
-class FramedInput:
-    """A picture as the student gets it, and where its frame lies in the object's (turned) frame."""
-
-    image: Float[Tensor, "4 p p"]
-    towards: Float[Tensor, "2 p p"]
-    scale: Float[Tensor, ""]
-    offset: Float[Tensor, 3]
-
-
-def frame_input(source: SourceView, size: int, *, as_is: bool) -> FramedInput:
-    """Frames a picture like a photograph (or leaves it as it is), with the similarity student = scale * object + offset."""
-    side = source.rgba.shape[-1]
-    framing = framing_of(source.rgba[3:])
-    if as_is or HALF_FRAME / (source.half_width * float(framing.side) / side) > _LARGEST_SCALE:
-        framing = whole_picture(side, side)
-    centre_x, centre_y, crop = float(framing.centre_x), float(framing.centre_y), float(framing.side)
-    rgb, alpha = apply_framing(source.rgba[:3], source.rgba[3:], framing, size)
-    scale = HALF_FRAME / (source.half_width * crop / side)
-    sideways = (centre_x / side * 2 - 1) * source.half_width  # right of the origin
-    downwards = (centre_y / side * 2 - 1) * source.half_width
-    angle = np.radians(source.elevation_deg)
-    centre = sideways * np.array([1.0, 0.0, 0.0]) + downwards * np.array([0.0, -np.cos(angle), np.sin(angle)])
-    towards = torch.full((2, size, size), float("nan"))
-    if source.depth is not None:
-        column = _pixels(centre_x, crop, size, side)
-        row = _pixels(centre_y, crop, size, side)
-        seen = source.depth[:, row.clamp(0, side - 1)][:, :, column.clamp(0, side - 1)]
-        outside = ((row < 0) | (row >= side))[:, None] | ((column < 0) | (column >= side))[None]
-        towards = torch.where((seen > 0) & ~outside, (source.radius - seen) * scale, float("nan"))
-    return FramedInput(
-        torch.cat([rgb, alpha]), towards, torch.tensor(scale, dtype=torch.float32), torch.tensor(-scale * centre, dtype=torch.float32)
-    )
-
-
-def _pixels(centre: float, crop: float, size: int, side: int) -> Tensor:
-    """Source pixel under each pixel of the framed picture, along one axis."""
-    return torch.floor(centre + ((torch.arange(size) + 0.5) / size - 0.5) * crop).long()
+def _flipped(pictures: Float[Tensor, "b *more w"], which: Bool[Tensor, " b"]) -> Float[Tensor, "b *more w"]:
+    return torch.where(which.reshape(-1, *[1] * (pictures.ndim - 1)), pictures.flip(-1), pictures)
 
 
 def _shrunk(rgba: Float[Tensor, "b v 4 h w"], size: int) -> tuple[Float[Tensor, "b v 3 s s"], Float[Tensor, "b v 1 s s"]]:
@@ -225,30 +146,46 @@ def _shrunk(rgba: Float[Tensor, "b v 4 h w"], size: int) -> tuple[Float[Tensor, 
     return (rgb / alpha.clamp_min(1e-4)).clamp(0, 1), alpha.clamp(0, 1)
 
 
-def _recoloured(pictures: list[Tensor], random: np.random.Generator) -> list[Tensor]:
-    """Channels permuted or mixed a little, and a gamma: the same for all pictures."""
-    order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
-    mix = np.eye(3)[order] + random.normal(0, 0.08, (3, 3))
-    mix = torch.tensor(mix / mix.sum(1, keepdims=True), dtype=torch.float32)
-    gamma = float(np.exp(random.normal(0, 0.2)))
-    return [
-        torch.cat([torch.einsum("ij,...jhw->...ihw", mix, p[..., :3, :, :]).clamp(0, 1) ** gamma, p[..., 3:, :, :]], -3) for p in pictures
-    ]
+def _recoloured(pictures: list[Tensor], which: Bool[Tensor, " b"], random: np.random.Generator) -> list[Tensor]:
+    """Channels permuted or mixed a little, and a gamma: the same for all pictures (b, ..., 4, h, w) of a sample."""
+    b, device = len(which), which.device
+    order = np.where(random.random((b, 1)) < 0.5, np.argsort(random.random((b, 3)), 1), np.arange(3))
+    mix = np.eye(3)[order] + random.normal(0, 0.08, (b, 3, 3))
+    mix = torch.from_numpy((mix / mix.sum(-1, keepdims=True)).astype(np.float32)).to(device)
+    gamma = torch.from_numpy(np.exp(random.normal(0, 0.2, b)).astype(np.float32)).to(device)
+    changed = []
+    for p in pictures:
+        rgb, alpha = p[..., :3, :, :], p[..., 3:, :, :]
+        shape = (-1, *[1] * (p.ndim - 1))
+        other = torch.einsum("bij,b...jhw->b...ihw", mix, rgb).clamp(0, 1) ** gamma.reshape(shape)
+        changed.append(torch.cat([torch.where(which.reshape(shape), other, rgb), alpha], -3))
+    return changed
 
 
-def _degraded(image: Float[Tensor, "4 p p"], random: np.random.Generator) -> Float[Tensor, "4 p p"]:
+def _degraded(
+    image: Float[Tensor, "b 4 p p"], which: Bool[Tensor, " b"], random: np.random.Generator, on_device: torch.Generator
+) -> Float[Tensor, "b 4 p p"]:
     """A soft, noisy, wrongly exposed picture of the same object."""
-    rgb, alpha = image[:3], image[3:]
-    if random.random() < 0.5:
-        factor = float(random.uniform(1.2, 2.5))
-        small = max(int(image.shape[-1] / factor), 16)
-        mixed = torch.cat([rgb * alpha, alpha])[None]
-        mixed = F.interpolate(mixed, (small, small), mode="bilinear", antialias=True, align_corners=False)
-        mixed = F.interpolate(mixed, image.shape[-2:], mode="bilinear", align_corners=False)[0]
-        rgb, alpha = (mixed[:3] / mixed[3:].clamp_min(1e-4)).clamp(0, 1), mixed[3:]
-    noise = torch.from_numpy(random.standard_normal(tuple(rgb.shape), np.float32)) * float(random.uniform(0, 0.04))
-    gain = torch.from_numpy(np.exp(random.normal(0, 0.08, (3, 1, 1))).astype(np.float32))
-    return torch.cat([(rgb * gain + noise).clamp(0, 1), alpha])
+    b, device = len(which), image.device
+
+    def numbers(low: float, high: float) -> Float[Tensor, "b 1 1 1"]:
+        return torch.from_numpy(random.uniform(low, high, (b, 1, 1, 1)).astype(np.float32)).to(device)
+
+    sigma = numbers(0.2, 1.2) * image.shape[-1] / 192  # of 192 px; below a third nothing is seen of it
+    mixed = _blurred(torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1), sigma)
+    rgb, alpha = (mixed[:, :3] / mixed[:, 3:].clamp_min(1e-4)).clamp(0, 1), mixed[:, 3:]
+    noise = torch.randn(rgb.shape, generator=on_device, device=device) * numbers(0, 0.04)
+    gain = torch.from_numpy(np.exp(random.normal(0, 0.08, (b, 3, 1, 1))).astype(np.float32)).to(device)
+    return torch.where(which[:, None, None, None], torch.cat([(rgb * gain + noise).clamp(0, 1), alpha], 1), image)
+
+
+def _blurred(pictures: Float[Tensor, "b c h w"], sigma: Float[Tensor, "b 1 1 1"]) -> Float[Tensor, "b c h w"]:
+    """Gaussian blur, a width for every picture; nothing stands outside."""
+    b, c, h, w = pictures.shape
+    offsets = torch.arange(-3, 4, device=pictures.device, dtype=pictures.dtype)
+    kernel = torch.softmax(-0.5 * (offsets / sigma.reshape(b, 1)).square(), -1).repeat_interleave(c, 0)[:, None, None]
+    rows = F.conv2d(pictures.reshape(1, b * c, h, w), kernel, padding=(0, 3), groups=b * c)
+    return F.conv2d(rows, kernel.mT, padding=(3, 0), groups=b * c).reshape(b, c, h, w)
 
 
 _permutations: dict[tuple[int, int, int], np.ndarray] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from dd3g.core.errors import InputError
@@ -13,6 +14,7 @@ from dd3g.core.weights import THIRD_PARTY
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
 from dd3g.recipes.student import PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
+from dd3g.recipes.views_archive import archive_credits
 from dd3g.recipes.views_pack import ViewsPack, open_pack
 from dd3g.student.config import PEPDConfig
 from dd3g.student.load import load_student
@@ -35,6 +37,7 @@ class StudentRunOptions:
     steps: int | None = None
     batch: int | None = None
     seed: int = 0
+    graphs: bool = False
     overrides: tuple[str, ...] = ()
 
 
@@ -78,7 +81,17 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     """Trains a student as asked, or goes on with it; see :func:`dd3g.training.fit`."""
     config = resolve(options)
     train, dev, provenance = _data_of(options, session)
-    recipe = student_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance)
+    recipe = student_recipe(
+        config.model,
+        config.data,
+        config.loss,
+        train,
+        dev,
+        seed=options.seed,
+        provenance=provenance,
+        device=session.device,
+        graphs=options.graphs,
+    )
     if options.init:
         start = load_student(options.init)
         recipe.network.load_state_dict(start.network.state_dict())
@@ -92,7 +105,7 @@ def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session
     train, dev, provenance = _data_of(options, session)
     if config.loss.semantics > 0:
         provenance = {**provenance, "distilled_from": THIRD_PARTY["mobilenet-v2"].what}
-    recipe = encoder_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance)
+    recipe = encoder_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance, device=session.device)
     if options.init:
         start = load_student(options.init)
         cast(EncoderTask, recipe.network).student.load_state_dict(start.network.state_dict())
@@ -126,6 +139,8 @@ def _data_of(options: StudentRunOptions, session: SessionConfig) -> tuple[list[V
 
 def credits_of(place: str | os.PathLike[str]) -> dict[str, Any]:
     """How many objects a folder of views holds, and the credit lines that their files carry."""
+    if Path(place).is_file():
+        return archive_credits(place)
     folders = list_object_folders(place)
     lines: dict[str, int] = {}
     for folder in folders:

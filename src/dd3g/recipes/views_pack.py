@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from dd3g.core.errors import ViewsError
 from dd3g.core.files import write_folder_atomically
@@ -52,16 +53,23 @@ class ViewsPack:
 def open_pack(root: str | os.PathLike[str], *, quiet: bool = False) -> ViewsPack:
     """Opens the pack of a folder of views, making it first where it is missing or out of date.
 
+    An archive of views (a file, :mod:`dd3g.recipes.views_archive`) is unpacked beside itself.
+
     Raises:
         ViewsError: No views there, or objects with different numbers or sizes of views.
     """
+    if Path(root).is_file():
+        from dd3g.recipes.views_archive import unpack_archive
+
+        place, names, identity = unpack_archive(root, quiet=quiet)
+        return ViewsPack(names, _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity)
     folders = list_object_folders(root)
     identity = digest(b"".join(folder.name.encode() + (folder / "object.json").read_bytes() for folder in folders))
     place = Path(root) / ".pack"
     header = place / "pack.json"
     if not header.is_file() or json.loads(header.read_text()).get("digest") != identity:
         _make_pack(folders, place, identity, quiet)
-    return ViewsPack(tuple(f.name for f in folders), *(_open_group(place / name) for name in GROUPS), identity)
+    return ViewsPack(tuple(f.name for f in folders), _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity)
 
 
 def _make_pack(folders: Sequence[Path], place: Path, identity: str, quiet: bool) -> None:
@@ -85,24 +93,23 @@ class _GroupWriter:
     def __init__(self, place: Path, objects: int) -> None:
         place.mkdir()
         self._place, self._objects = place, objects
-        self._maps: dict[str, np.ndarray] = {}
-        self._small: dict[str, list[np.ndarray]] = {"depth_step": [], "camera_from_world": [], "intrinsics": []}
+        self._maps: dict[str, np.memmap] = {}
 
     def put(self, i: int, views: Views, folder: Path) -> None:
         rgba = np.concatenate([views.rgb.numpy(), views.alpha.numpy()], 1)
         self._write("rgba", i, np.round(rgba * 255).astype(np.uint8), folder)
-        step = 1.0
+        step = np.float32(1)
         if views.depth is not None:
-            step = max(float(views.depth.max()), 1e-6) / 65535
+            step = np.float32(max(float(views.depth.max()), 1e-6) / 65535)
             self._write("depth", i, np.round(views.depth.numpy() / step).astype(np.uint16), folder)
-        self._small["depth_step"].append(np.float32(step))  # type: ignore[arg-type]
-        self._small["camera_from_world"].append(views.cameras.camera_from_world.numpy())
-        self._small["intrinsics"].append(views.cameras.intrinsics.numpy())
+        self._write("depth_step", i, np.array(step), folder)
+        self._write("camera_from_world", i, views.cameras.camera_from_world.numpy(), folder)
+        self._write("intrinsics", i, views.cameras.intrinsics.numpy(), folder)
 
     def _write(self, name: str, i: int, values: np.ndarray, folder: Path) -> None:
         if name not in self._maps:
             shape = (self._objects, *values.shape)
-            self._maps[name] = np.lib.format.open_memmap(self._place / f"{name}.npy", "w+", values.dtype, shape)
+            self._maps[name] = make_maps(self._place / f"{name}.npy", values.dtype, shape)
         if self._maps[name].shape[1:] != values.shape:
             raise ViewsError(
                 f"{folder}: {name} of group {self._place.name} is {values.shape}, the first object's is {self._maps[name].shape[1:]}; "
@@ -112,9 +119,12 @@ class _GroupWriter:
 
     def close(self) -> None:
         for array in self._maps.values():
-            array.flush()  # type: ignore[attr-defined]
-        for name, values in self._small.items():
-            np.save(self._place / f"{name}.npy", np.stack(values))
+            array.flush()
+
+
+def make_maps(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new array on disk, to be filled."""
+    return np.lib.format.open_memmap(path, "w+", dtype, shape)
 
 
 def _open_group(place: Path) -> PackedGroup:

@@ -33,6 +33,7 @@ class Backend:
 
 BACKENDS = {
     "cpu": Backend("dd3g.render.cpu", "cpu", (torch.float32,)),
+    "gpu": Backend("dd3g.render.gpu", "cuda", (torch.float32,)),
     "gsplat": Backend("dd3g.render.gsplat", "cuda", (torch.float32,)),
     "reference": Backend("dd3g.render.reference", None, (torch.float32, torch.float64)),
 }
@@ -43,7 +44,7 @@ def choose_backend(name: str | None, device: torch.device, dtype: torch.dtype) -
 
     Raises:
         InputError: The name is unknown, or that backend can't take tensors of this device or dtype, or none serves the device.
-        MissingExtraError: The tensors are on a GPU and the package for it is not installed.
+        MissingExtraError: The tensors are on a GPU and neither of the packages that draw there is installed.
     """
     source = "backend"
     if name is None and os.environ.get(ENVIRONMENT):
@@ -53,7 +54,9 @@ def choose_backend(name: str | None, device: torch.device, dtype: torch.dtype) -
     if name not in BACKENDS:
         raise InputError(f"{source}: found '{name}', which is no renderer; known are {', '.join(BACKENDS)}")
     backend = BACKENDS[name]
-    if backend.device_type not in (None, device.type):
+    # Triton's interpreter runs the GPU's kernels on CPU tensors
+    interpreted = name == "gpu" and device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
+    if backend.device_type not in (None, device.type) and not interpreted:
         raise InputError(
             f"{source}: '{name}' renders tensors on {backend.device_type}, found them on {device}; move them there or choose another"
         )
@@ -80,11 +83,12 @@ def _default_for(device: torch.device) -> str:
         _warn_of_slowness(reason)
         return "reference"
     if device.type == "cuda":
-        if importlib.util.find_spec("gsplat") is not None:
-            return "gsplat"
+        for name, package in (("gpu", "triton"), ("gsplat", "gsplat")):
+            if importlib.util.find_spec(package) is not None:
+                return name
         raise MissingExtraError(
-            "rendering on a GPU needs the package 'gsplat', which is not installed: pip install 'dd3g[gpu]', or move the Gaussians "
-            "to the CPU, or set backend='reference' (slow)"
+            "rendering on a GPU needs the package 'triton', which torch's GPU build brings, or 'gsplat'; neither is installed: install "
+            "that build, or pip install 'dd3g[gpu]', or move the Gaussians to the CPU, or set backend='reference' (slow)"
         )
     raise InputError(f"backend: none renders on {device}; move the Gaussians to the CPU, or set backend='reference' (slow)")
 

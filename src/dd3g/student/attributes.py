@@ -16,7 +16,7 @@ START_OPACITY = 0.1
 
 def quats_from_raw(raw: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
     """q = normalise(raw + (1, 0, 0, 0)): identity at raw = 0, and never a zero length there."""
-    return F.normalize(raw + raw.new_tensor([1.0, 0.0, 0.0, 0.0]), dim=-1)
+    return F.normalize(torch.cat([raw[..., :1] + 1, raw[..., 1:]], -1), dim=-1)
 
 
 def scales_from_raw(raw: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:

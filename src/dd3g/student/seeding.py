@@ -47,13 +47,14 @@ def seed_matte(alpha: Float[Tensor, "b 1 h w"], box: ObjectBox, count: int, edge
     """
     matte = F.interpolate(alpha, (GRID, GRID), mode="bilinear", antialias=True, align_corners=False)[:, 0]
     matte = torch.where(matte > 0.25, matte, 0.0)
-    empty = matte.flatten(1).sum(1) == 0
-    matte[empty, GRID // 2, GRID // 2] = 1.0
+    centre = torch.zeros_like(matte)
+    centre[:, GRID // 2, GRID // 2] = 1.0
+    matte = torch.where(matte.flatten(1).any(1)[:, None, None], matte, centre)
     inside = (matte > 0.5).float()
     rim = ((_eroded(inside) == 0) & (matte > 0)).float()
     weight = matte * (_INSIDE_WEIGHT + (edge_layers - _INSIDE_WEIGHT) * rim)
 
-    order = _morton_order(GRID).to(alpha.device)
+    order = _morton_order(GRID, alpha.device)
     ordered = weight.flatten(1)[:, order].double()
     cumulative = ordered.cumsum(1)
     total = cumulative[:, -1:]
@@ -81,19 +82,19 @@ def inflate(matte: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
     For a disc of radius r the solution of lap(f) = -4 that vanishes outside is r^2 - d^2, so the body is a ball. Solved coarse to
     fine with a few Jacobi steps a level: a prior, not a solution to the last digit.
     """
-    levels = [matte]
+    levels = [matte[:, None]]
     while levels[-1].shape[-1] > 8:
-        levels.append(F.avg_pool2d(levels[-1][:, None], 2)[:, 0])
+        levels.append(F.avg_pool2d(levels[-1], 2))
     field = torch.zeros_like(levels[-1])
+    around = _cross(matte.device, matte.dtype)
     for level in reversed(levels):
         if field.shape[-1] != level.shape[-1]:
-            field = F.interpolate(field[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)[:, 0]
-        step = 2 / level.shape[-1]  # half sides a cell
+            field = F.interpolate(field, scale_factor=2.0, mode="bilinear", align_corners=False)
         mask = level * (level > 0.5)
+        source = mask * (2 / level.shape[-1]) ** 2  # the squared width of a cell, in half sides
         for _ in range(20):
-            padded = F.pad(field, (1, 1, 1, 1))
-            around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
-            field = mask * (around / 4 + step * step)
+            field = torch.addcmul(source, mask, F.conv2d(field, around, padding=1))
+    field = field[:, 0]
     return field.clamp_min(0).sqrt()
 
 
@@ -103,14 +104,22 @@ def _eroded(inside: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
 
 
 @functools.cache
-def _morton_order(size: int) -> Tensor:
+def _cross(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Mean of the four neighbours, as a kernel."""
+    kernel = torch.zeros(1, 1, 3, 3)
+    kernel[0, 0, [0, 1, 1, 2], [1, 0, 2, 1]] = 0.25
+    return kernel.to(device, dtype)
+
+
+@functools.cache
+def _morton_order(size: int, device: torch.device) -> Tensor:
     """Row-major indices of a size x size grid in Morton (Z) order."""
     index = torch.arange(size * size)
     x, y = index % size, index // size
     code = torch.zeros_like(index)
     for bit in range(size.bit_length()):
         code |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
-    return code.argsort(stable=True)
+    return code.argsort(stable=True).to(device)
 
 
 @functools.cache

@@ -19,8 +19,9 @@ import resource
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     threads = session.threads or _usable_cores()
     torch.set_num_threads(threads)
     device = torch.device(session.device)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32: 10 bits of mantissa are enough for gradients, and several times as fast
     identity = {"kind": recipe.kind, "recipe": dict(recipe.identity), "fit": asdict(config)}
 
     network = recipe.network.to(device).train()
@@ -94,7 +97,9 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            # one look at the device a step: every value that is read makes it wait
+            values = dict(zip(("loss", "grad_norm", *terms), torch.stack([loss, norm, *terms.values()]).tolist(), strict=True))
+            if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
                 skipped += 1
                 _keep_nonfinite(run, step, batch, terms, norm, config, skipped)
                 step += 1
@@ -106,7 +111,6 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
             average.update(network, step)
             step += 1
 
-            values = {"loss": loss.item(), "grad_norm": norm.item(), **{k: v.item() for k, v in terms.items()}}
             sums = {k: sums.get(k, 0.0) + v for k, v in values.items()}
             now = time.monotonic()
             if step % config.log_every == 0:
@@ -147,12 +151,13 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
 
 
 class _Ahead:
-    """Batches by step; on a GPU the next one is made while this one is used."""
+    """Batches by step; for a GPU the next ones are made while this one is used."""
 
     def __init__(self, recipe: Recipe, step: int, device: torch.device) -> None:
         self._recipe, self._device = recipe, device
-        self._pool = ThreadPoolExecutor(1) if device.type != "cpu" else None
-        self._next = self._pool.submit(recipe.batch, step) if self._pool else None
+        self._pool = ThreadPoolExecutor(recipe.batch_threads) if device.type != "cpu" else None
+        self._made: deque[Future[Batch]] = deque()
+        self._asked = step
 
     def __enter__(self) -> _Ahead:
         return self
@@ -162,11 +167,12 @@ class _Ahead:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def take(self, step: int) -> Batch:
-        if self._pool is None or self._next is None:
+        if self._pool is None:
             return self._recipe.batch(step)
-        batch = self._next.result()
-        self._next = self._pool.submit(self._recipe.batch, step + 1)
-        return batch.to(self._device)
+        while self._asked <= step + self._recipe.batch_threads:
+            self._made.append(self._pool.submit(self._recipe.batch, self._asked))
+            self._asked += 1
+        return self._made.popleft().result().to(self._device)
 
 
 @contextlib.contextmanager

@@ -37,3 +37,4 @@ class Recipe:
     evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None
     score: Score | None = None
     sheet: Callable[[nn.Module], Image] | None = None  # a picture to look at
+    batch_threads: int = 1  # where the network is on a GPU, this many batches are made at once while it works

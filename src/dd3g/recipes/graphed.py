@@ -1,0 +1,69 @@
+"""The student's forward and backward as two CUDA graphs: thousands of small launches become two, and the GPU no longer waits for Python.
+
+What has a fixed shape is in the graph: everything from pictures to Gaussians. Rendering, whose lists have a length of their own in
+every step, and the loss stay outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dd3g.core import Gaussians
+from dd3g.recipes.student_batches import StudentBatch
+from dd3g.student import PEPD
+from dd3g.student.anchored_decoding import Decoded, InputCamera, View
+from dd3g.student.object_box import ObjectBox
+from dd3g.student.seeding import Seeds
+
+Decode = Callable[[PEPD, StudentBatch], Decoded]
+
+
+def decode_batch(student: PEPD, batch: StudentBatch) -> Decoded:
+    """Gaussians of a batch, op by op."""
+    return student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance)
+
+
+def graphed_decode(student: PEPD, example: StudentBatch) -> Decode:
+    """The same function for batches of the example's shape, recorded once. The student's parameters must stay the same tensors."""
+    plain = _Tensors(student)
+    recorded = torch.cuda.make_graphed_callables(plain, _arguments(example), allow_unused_input=True)
+
+    def decode(network: PEPD, batch: StudentBatch) -> Decoded:
+        assert network is student, "a graph belongs to the network it was recorded of"
+        return _assembled(recorded(*_arguments(batch)), batch)
+
+    return decode
+
+
+class _Tensors(nn.Module):
+    """Decoding with tensors alone at its door, as graphs want it."""
+
+    def __init__(self, student: PEPD) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, noise: Tensor, conditions: Tensor, image: Tensor, elevation_deg: Tensor, distance: Tensor) -> tuple[Tensor, ...]:
+        decoded = self.student.decode(noise, conditions, image, elevation_deg, distance)
+        g, view = decoded.gaussians, decoded.view
+        tensors = [g.means, g.quats_wxyz, g.scales, g.opacities, g.rgb, decoded.xy, decoded.towards]
+        tensors += [view.predicted.elevation_deg, view.predicted.distance, view.box.centre, view.box.half]
+        if decoded.seeds is not None and view.surfaces is not None:
+            tensors += [view.surfaces, decoded.seeds.xy, decoded.seeds.layer, decoded.seeds.spacing, decoded.seeds.rim]
+        return tuple(tensors)
+
+
+def _arguments(batch: StudentBatch) -> tuple[Tensor, ...]:
+    return (batch.noise, batch.conditions.contiguous(), batch.image, batch.elevation_deg, batch.distance)
+
+
+def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:
+    """What losses look at; the picture's crop and features stay in the graph."""
+    means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, *seeded = tensors
+    surfaces = seeded[0] if seeded else None
+    nothing = batch.image[:0]
+    view = View(batch.image, nothing, ObjectBox(centre, half), None, surfaces, InputCamera(elevation, distance))  # type: ignore[arg-type]
+    used = InputCamera(batch.elevation_deg, batch.distance)
+    return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, Seeds(*seeded[1:]) if seeded else None, used, view)
