@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 
 from dd3g.core.errors import CheckpointError, InputError
+from dd3g.photos.batch_norm import fold_batch_norm, unfold_batch_norm
+from dd3g.photos.mask_network import MaskNetwork, MaskNetworkConfig, load_mask_network
 from dd3g.recipes import background_labels
 from dd3g.recipes.background_labels import LONGEST_SIDE, label_photographs
 from dd3g.recipes.background_material import MaterialFolders
@@ -57,6 +59,28 @@ def test_a_run_can_start_from_another(tmp_path, folders):
     assert all(torch.equal(first[name], second[name]) for name in weights)  # a learning rate of 0 moves nothing
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         run_background(BackgroundRunOptions(folders, init=str(tmp_path / "three")), tmp_path / "four", SESSION)
+
+
+def test_a_run_can_start_from_a_model_file(tmp_path, folders):
+    run_background(BackgroundRunOptions(folders, None, steps=2, batch=2, size=32, overrides=SMALL), tmp_path / "one", SESSION)
+    file = tmp_path / "one" / "model.safetensors"
+    onward = BackgroundRunOptions(folders, None, init=str(file), steps=1, batch=2, size=32, overrides=(*SMALL, "fit.lr=0"))
+    run_background(onward, tmp_path / "two", SESSION)
+    first, second = (load_mask_network(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(first(picture), second(picture), atol=0.3)  # norms are measured on other pictures, and steps change them
+
+
+def test_a_network_unfolded_is_the_folded_one_on_the_pictures_it_was_measured_on():
+    torch.manual_seed(0)
+    trained, pictures = MaskNetwork(MaskNetworkConfig(), normed=True), torch.rand(4, 3, 64, 64)
+    for _ in range(3):
+        trained.train()(pictures)  # running statistics of their own
+    folded = fold_batch_norm(trained.state_dict(), conv="conv", norm="norm")
+    again = MaskNetwork(MaskNetworkConfig(), normed=True)
+    unfold_batch_norm(again, folded, pictures, conv="conv", norm="norm")
+    wanted = trained.eval()(pictures)
+    assert torch.allclose(again.train()(pictures), wanted, atol=1e-3 * float(wanted.detach().abs().max()))
 
 
 class Bright(torch.nn.Module):

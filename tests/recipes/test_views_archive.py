@@ -41,6 +41,7 @@ def test_depth_of_large_pictures_is_thinned_out_and_still_lies_under_them(tmp_pa
     root = write_blobs(tmp_path_factory.mktemp("large") / "v", 1, input_size=192)
     pack = open_pack(root, quiet=True)
     again = open_pack(write_archive(pack, {}, root.parent / "large.views", quality=95, quiet=True), quiet=True)
+    assert again.inputs.depth is not None
     assert again.inputs.depth.shape[-2:] == (96, 96)
     plain = StudentDataConfig(batch=4, target_views=1, image_size=96, mirror=0, recolour=0, degrade=0)
     one, other = (StudentBatches([p], plain, (4, 4, 8, 8), seed=0)(0) for p in (pack, again))

@@ -61,6 +61,7 @@ def test_nothing_drawn_is_the_background_with_gradients() -> None:
     assert torch.equal(render.rgb, background[:, None, None].expand_as(render.rgb))
     assert render.alpha.abs().max() == 0
     render.rgb.sum().backward()
+    assert background.grad is not None
     assert torch.allclose(background.grad, torch.full_like(background, 40.0))
 
 

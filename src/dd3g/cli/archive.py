@@ -1,6 +1,6 @@
 """Packs a folder of views into one small file, to train on another machine. Pictures become lossy (WebP), depth 8 bit.
 
-dd3g archive views --out views.dd3g         about 60 KB an object
+dd3g archive views --out views.dd3g         about 50 KB an object
 dd3g train views.dd3g --out run --device cuda
 """
 

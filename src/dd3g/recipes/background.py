@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dd3g.core.sheet import sheet
+from dd3g.photos.batch_norm import unfold_batch_norm
 from dd3g.photos.mask_network import MaskNetwork, MaskNetworkConfig, save_mask_network
 from dd3g.recipes.background_develop import BackgroundBatch, Teacher, develop
 from dd3g.recipes.background_draw import BackgroundDataConfig, draw_batch
@@ -21,6 +22,7 @@ from dd3g.recipes.background_material import Material
 from dd3g.recipes.background_stock import Stock, stock_of
 from dd3g.training import Recipe, Score
 
+_TYPICAL = 64  # pictures over which the norms of a network without any are measured
 _DEV_SEED = 2**40  # of the scenes to score by; no run's own
 
 
@@ -57,15 +59,17 @@ def background_recipe(
         train: Material to learn from.
         dev: Material to choose by: fixed scenes of objects and places that training never sees.
         provenance: Goes into the model file: data, licences.
-        start: Weights of an earlier run's network, batch norm included.
+        start: Weights of an earlier run's network, batch norm included, or of a model file, where it is folded away.
     """
     torch.manual_seed(config.seed)
     network: nn.Module = MaskNetwork(config.network, normed=True)
-    if start is not None:
-        network.load_state_dict(dict(start))
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in torch's stubs; a third faster on a CPU
     data, loss = config.data, config.loss
     stock = stock_of(train, data.size, data.scenes, config.seed)
+    if start is not None and any(name.endswith("running_var") for name in start):
+        network.load_state_dict(dict(start))
+    elif start is not None:
+        unfold_batch_norm(network, start, _several(stock, data, _TYPICAL).rgb, conv="conv", norm="norm")
     scenes = None if dev is None else fixed_scenes(stock_of(dev, data.size, 128, _DEV_SEED), data, count=96)
     teacher: Teacher | None = teacher_masks if loss.teacher else None
     return Recipe(

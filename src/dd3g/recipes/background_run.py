@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dd3g.core.errors import CheckpointError
-from dd3g.photos.mask_network import MaskNetworkConfig
+from dd3g.core.noise import digest
+from dd3g.core.weights import bundled
+from dd3g.photos.mask_network import KIND, MaskNetworkConfig, load_mask_network
 from dd3g.recipes.background import BackgroundDataConfig, BackgroundLossConfig, BackgroundRecipeConfig, background_recipe
 from dd3g.recipes.background_material import MaterialFolders, load_material
 from dd3g.training import FitConfig, SessionConfig, fit
@@ -25,7 +28,7 @@ class BackgroundRunOptions:
 
     train: MaterialFolders
     dev: MaterialFolders | None = None  # objects and photographs that are never learnt from
-    init: str | None = None  # folder of an earlier run, whose averaged weights are the start
+    init: str | None = None  # where the weights start: the folder of an earlier run, a model file, or "bundled"
     steps: int | None = None
     batch: int | None = None
     size: int | None = None
@@ -70,21 +73,26 @@ def run_background(options: BackgroundRunOptions, out: str | os.PathLike[str], s
     torch.backends.cudnn.benchmark = True  # every step has the same shapes
     train = load_material(options.train)
     dev = None if options.dev is None else load_material(options.dev)
-    start = None if options.init is None else _start_of(options.init)
+    start, told = (None, {}) if options.init is None else _start_of(options.init)
     recipe = background_recipe(
         BackgroundRecipeConfig(config.network, config.data, config.loss, options.seed),
         train,
         dev,
         {"material": train.counts()},
-        start=None if start is None else start.average,
+        start=start,
     )
-    if start is not None:
-        recipe = replace(recipe, identity={**recipe.identity, "init_steps": start.step, "init": start.identity})
-    return fit(recipe, config.fit, out, session)
+    return fit(replace(recipe, identity={**recipe.identity, **told}), config.fit, out, session)
 
 
-def _start_of(run: str) -> Any:
-    last = Path(run) / "checkpoints" / "last.pt"
+def _start_of(init: str) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
+    """Weights, and what a resumed run must agree in."""
+    if init == "bundled" or Path(init).is_file():
+        path = bundled(KIND) if init == "bundled" else Path(init)
+        return load_mask_network(path).state_dict(), {"init": digest(path.read_bytes())}
+    last = Path(init) / "checkpoints" / "last.pt"
     if not last.is_file():
-        raise CheckpointError(f"{last}: no such checkpoint; --init wants the folder of an earlier run of `dd3g teach background`")
-    return load_state(last)
+        raise CheckpointError(
+            f"{last}: no such checkpoint; --init wants the folder of an earlier run of `dd3g teach background`, a model file, or 'bundled'"
+        )
+    state = load_state(last)
+    return state.average, {"init_steps": state.step, "init": state.identity}

@@ -22,8 +22,8 @@ from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.encoders.mobilenet import TEACHING_CHANNELS, MobileNetV2, load_mobilenet
-from dd3g.recipes.student import camera_loss, slope_loss, surface_grid, surface_loss
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
+from dd3g.recipes.student import camera_loss, slope_loss, surface_grid, surface_loss
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.student import PEPD, PEPDConfig

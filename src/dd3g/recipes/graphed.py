@@ -7,6 +7,7 @@ every step, and the loss stay outside.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ def decode_batch(student: PEPD, batch: StudentBatch) -> Decoded:
 def graphed_decode(student: PEPD, example: StudentBatch) -> Decode:
     """The same function for batches of the example's shape, recorded once. The student's parameters must stay the same tensors."""
     plain = _Tensors(student)
-    recorded = torch.cuda.make_graphed_callables(plain, _arguments(example), allow_unused_input=True)
+    graphed = torch.cuda.make_graphed_callables(plain, _arguments(example), allow_unused_input=True)
+    recorded = cast(Callable[..., tuple[Tensor, ...]], graphed)
 
     def decode(network: PEPD, batch: StudentBatch) -> Decoded:
         assert network is student, "a graph belongs to the network it was recorded of"

@@ -23,8 +23,6 @@ from dd3g.student.seeding import HALF_FRAME
 _LARGEST_SCALE = 1.5  # an object seen end on is small in its picture; blown up to fill the frame it would leave the student's space
 
 
-
-
 class PictureStore:
     """One group of several packs behind one index. On a GPU all pictures are copied there once; on a CPU they stay in their files."""
 

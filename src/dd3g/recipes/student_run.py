@@ -105,7 +105,9 @@ def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session
     train, dev, provenance = _data_of(options, session)
     if config.loss.semantics > 0:
         provenance = {**provenance, "distilled_from": THIRD_PARTY["mobilenet-v2"].what}
-    recipe = encoder_recipe(config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance, device=session.device)
+    recipe = encoder_recipe(
+        config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance, device=session.device
+    )
     if options.init:
         start = load_student(options.init)
         cast(EncoderTask, recipe.network).student.load_state_dict(start.network.state_dict())

@@ -6,7 +6,8 @@
       NAME/GROUP.webp     all pictures of a group side by side, straight RGBA
       NAME/GROUP.depth.webp   lossless: first surface in red, last in green, 0 nothing, 1..255 from the nearest to the farthest of a picture
 
-About 60 KB an object where the folder has 600. Training from an archive is training on what the archive shows: it has an identity of its own.
+About 50 KB an object where the folder has 600. Training from an archive is training on what the archive shows: it has an identity of
+its own.
 `dd3g train ARCHIVE` unpacks it once, beside the file.
 """
 

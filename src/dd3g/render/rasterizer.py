@@ -32,7 +32,7 @@ def rasterize(
         cameras: Poses, lenses and picture size. They get no gradient.
         background: sRGB, of a shape that broadcasts to (v 3), or with scenes to (s v 3): a colour for all, or one a view.
         antialiased: Dims splats that are thinner than a pixel so that their light is kept (the compensation of Mip-Splatting).
-        backend: ``"cpu"``, ``"gpu"``, ``"gsplat"`` or ``"reference"``; by default what ``DD3G_RENDERER`` says, else the best for the device.
+        backend: ``"cpu"``, ``"gpu"``, ``"gsplat"`` or ``"reference"``; by default what ``DD3G_RENDERER`` says, else the device's best.
 
     Returns:
         Colour over the background, alpha and expected depth.

@@ -8,6 +8,8 @@ pattern tokens (+) image tokens, joined in sequence, each with its type
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from dd3g.student.look_back import project
 from dd3g.student.object_box import box_of, crop
 from dd3g.student.pattern_extraction import PatternExtraction
 from dd3g.student.plain_decoding import PlainDecoder
-from dd3g.student.surfaces import SurfaceHead
+from dd3g.student.surfaces import SurfaceHead, set_upright
 
 _ELEVATION_SCALE_DEG = 20.0  # spread and middle of what is seen in training
 _ELEVATION_MEAN_DEG = 10.0
@@ -45,7 +47,7 @@ class PEPD(nn.Module):
         self.image_in = nn.Sequential(nn.Linear(config.encoder.width, config.width), nn.LayerNorm(config.width))
         self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
         self.camera = nn.Sequential(nn.Linear(config.encoder.width + 4, 64), nn.GELU(), nn.Linear(64, 2))
-        self.box_in = nn.Linear(4, config.width)
+        self.place_in = nn.Linear(6, config.width)
         seeded = isinstance(config.decoding, AnchoredDecodingConfig) and config.decoding.seeded
         self.surfaces = SurfaceHead(config.encoder.fine_channels, config.encoder.size // 4) if seeded else None
         if isinstance(config.decoding, PlainDecodingConfig):
@@ -101,9 +103,12 @@ class PEPD(nn.Module):
             view.predicted.elevation_deg if elevation_deg is None else elevation_deg,
             view.predicted.distance if distance is None else distance,
         )
+        if view.surfaces is not None:
+            upright = set_upright(view.surfaces, view.box, view.predicted.elevation_deg.detach(), used.elevation_deg)
+            view = replace(view, surfaces=upright)
         tokens = view.features.tokens
         patterns = self.extraction(noise, conditions, tokens) + self.pattern_type
-        joined = torch.cat([patterns, self.image_in(tokens) + self.image_type], 1) + self.box_in(view.box.numbers())[:, None]
+        joined = torch.cat([patterns, self.image_in(tokens) + self.image_type], 1) + self.place_in(_place_numbers(view, used))[:, None]
         if isinstance(self.decoder, PlainDecoder):
             gaussians = self.decoder(joined, patterns.shape[1])
             xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
@@ -119,3 +124,9 @@ class PEPD(nn.Module):
         raw = self.camera(torch.cat([features.tokens.mean(1), box.numbers()], 1))
         camera = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
         return View(image, cropped, box, features, surfaces, camera)
+
+
+def _place_numbers(view: View, camera: InputCamera) -> Float[Tensor, "b 6"]:
+    """Where the object lies in its picture, and the camera that it is decoded for: what is upright and how deep the frame is."""
+    tilt = camera.elevation_deg / _ELEVATION_SCALE_DEG
+    return torch.cat([view.box.numbers(), tilt[:, None], 3 * (camera.distance / RIG_RADIUS).log()[:, None]], 1)

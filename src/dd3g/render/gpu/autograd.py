@@ -13,6 +13,7 @@ from dd3g.render.gpu.binning import TILE, Bins
 from dd3g.render.gpu.kernels import RECORD, add_up, composite_backward, composite_forward
 
 _SETTINGS = {"ALPHA_MAX": ALPHA_MAX, "CUTOFF": ALPHA_CUTOFF, "STOP": TRANSMITTANCE_STOP, "TILE": TILE, "RECORD": RECORD}
+_LAUNCH: dict[str, Any] = {"num_warps": 1}  # a tile is one warp's work: sums over its pixels need no barrier
 _SPLATS_A_PROGRAM = 64
 
 
@@ -35,9 +36,7 @@ class _Composite(torch.autograd.Function):
         rows, columns = -(-height // TILE), -(-width // TILE)
         gathered = records[bins.splats]
         out = records.new_empty(images, 5, height, width)
-        composite_forward[(images * rows * columns,)](
-            gathered, bins.tile_starts, out, rows, columns, height, width, **_SETTINGS, num_warps=1
-        )
+        composite_forward[(images * rows * columns,)](gathered, bins.tile_starts, out, rows, columns, height, width, **_SETTINGS, **_LAUNCH)
         ctx.save_for_backward(gathered, out)
         ctx.bins, ctx.count = bins, len(records)
         return out
@@ -51,7 +50,7 @@ class _Composite(torch.autograd.Function):
         pair_sums = torch.zeros_like(gathered)
         composite_backward[(images * rows * columns,)](
             gathered, bins.tile_starts, bins.slots, out, grads[0].contiguous(), pair_sums, rows, columns, height, width,
-            **_SETTINGS, num_warps=1,
+            **_SETTINGS, **_LAUNCH,
         )  # fmt: skip
         sums = gathered.new_empty(ctx.count, RECORD)
         add_up[(-(-ctx.count // _SPLATS_A_PROGRAM),)](
