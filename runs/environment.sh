@@ -1,0 +1,59 @@
+# Sourced by the scripts here: which Python runs, the command `dd3g`, and how they speak.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ -z "${PYTHON:-}" ]; then
+    PYTHON=$root/.venv/bin/python
+    [ -x "$PYTHON" ] || PYTHON=python3 # a GPU machine has its own torch, and the checkout is not installed there
+fi
+export PYTHONPATH=$root/src${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+
+# A training takes Ctrl-C as "stop after this step, with everything saved" and ends well; the script must not go on to its next part then.
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+dd3g() { "$PYTHON" -m dd3g.cli.main "$@"; }
+
+say() { printf '\n== %s\n' "$*"; }
+
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 2
+}
+
+# Prints the comment at the top of the script that is running.
+usage() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"; }
+
+# An option's value: value=$(value_of "$@"), where $1 is the option. In $( ) fail ends only the subshell; set -e does the rest, but not in
+# front of an &&.
+value_of() {
+    [ $# -ge 2 ] || fail "$1: expected a value after it; --help tells more"
+    printf '%s' "$2"
+}
+
+# number NAME VALUE: refuses what is no number above 0.
+number() {
+    [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || fail "$1: found '$2', expected a number above 0"
+}
+
+# whole NAME VALUE: the same for whole numbers.
+whole() {
+    [[ $2 =~ ^[1-9][0-9]{0,6}$ ]] || fail "$1: found '$2', expected a whole number above 0"
+}
+
+# calculate 'EXPRESSION': bash itself has whole numbers only.
+calculate() { awk "BEGIN { print $1 }"; }
+
+# Asked for before hours are spent: third-party weights by name, found in DD3G_WEIGHTS.
+need_weights() {
+    "$PYTHON" - "${0##*/}" "$@" <<'END' || exit 2
+import sys
+from dd3g.core.errors import WeightsError
+from dd3g.core.weights import find_weights
+
+try:
+    for name in sys.argv[2:]:
+        find_weights(name)
+except WeightsError as error:
+    sys.exit(f"{sys.argv[1]}: {error}, or give --no-third-party")
+END
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The bundled model's recipe on a CPU: the encoder is taught first, the student starts from it.
+#
+#     runs/small.sh [options] VIEWS... DEV OUT     VIEWS, DEV: folders that `dd3g objects` made, without an object in common
+#
+#     --init CKPT          leave the encoder out and start the student from these weights; `bundled` for the package's own
+#     --steps N            of the student (default 10900, with --init 900)
+#     --threads N          CPU threads (default: all cores)
+#     --max-minutes M      stop after this long; the same command goes on
+#     --no-third-party     without LPIPS and without the classifier's semantics; else DD3G_WEIGHTS must hold their weights
+#
+# As many samples as the GPU saw, in smaller steps: 115,000 pictures for the encoder, 174,000 for the student. On two quiet cores about 3
+# and 11 hours, with `--init bundled` one; reckoned from a few steps on one shared core (7 pictures, 2.4 samples a second). About 4 GB.
+# Safe to kill; the same command goes on. OUT/student/model.safetensors is the best so far at any time.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+encoder_steps=3600
+init='' steps='' session=() third_party=yes places=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit ;;
+        --init) init=$(value_of "$@"); shift 2 ;;
+        --steps) steps=$(value_of "$@"); whole "$1" "$steps"; shift 2 ;;
+        --threads | --max-minutes) value=$(value_of "$@"); number "$1" "$value"; session+=("$1" "$value"); shift 2 ;;
+        --no-third-party) third_party=no; shift ;;
+        -*) fail "$1: no such option; --help tells more" ;;
+        *) places+=("$1"); shift ;;
+    esac
+done
+count=${#places[@]}
+[ "$count" -ge 3 ] || fail "found $count names, expected VIEWS... DEV OUT; --help tells more"
+views=("${places[@]:0:count-2}") dev=${places[count-2]} out=${places[count-1]}
+
+perceptual=(--perceptual lpips-squeeze) semantics=()
+if [ $third_party = yes ]; then
+    need_weights lpips-squeeze-backbone lpips-heads mobilenet-v2
+else
+    perceptual=(--perceptual none) semantics=(--set loss.semantics=0)
+fi
+# Scanned and textured objects teach most and are few: once in a round of made ones is too seldom. Names begin with their source.
+common=(
+    --dev "$dev" ${session[@]+"${session[@]}"}
+    --set 'data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
+)
+
+# What the student began from must not change any more.
+if [ -z "$init" ] && [ ! -e "$out/student/config.json" ]; then
+    say "1/2 the encoder: surfaces, camera and semantics from one picture"
+    dd3g teach encoder "${views[@]}" --out "$out/encoder" --batch 32 --steps $encoder_steps "${common[@]}" \
+        ${semantics[@]+"${semantics[@]}"} --set fit.evaluate_every=300 --set fit.sheet_every=900
+    if ! grep -q "\"step\": ${encoder_steps}[,}]" "$out/encoder/metrics.jsonl"; then
+        say "stopped before the encoder's end; the same command goes on"
+        exit
+    fi
+fi
+
+say "2/2 the student"
+if [ -n "$init" ]; then # trained weights: a gentle rate, a short warm-up, an average that follows in hundreds of steps
+    rate=(
+        --init "$init" --steps "${steps:-900}"
+        --set fit.lr=3e-4 --set fit.lr_final=3e-6 --set fit.warmup_steps=40 --set fit.ema_decay=0.99
+    )
+else
+    rate=(--init "$out/encoder/model.safetensors" --steps "${steps:-10900}" --set fit.lr=4e-4 --set fit.lr_final=4e-6)
+fi
+dd3g train "${views[@]}" --out "$out/student" --batch 16 "${rate[@]}" "${common[@]}" "${perceptual[@]}" \
+    --set data.render_size=96 --set data.target_views=6 --set fit.evaluate_every=150 --set fit.sheet_every=450
+
+say "done; look at $out/student/report.html, then"
+echo "  dd3g generate PICTURE --model $out/student/model.safetensors --out splats"
