@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 # Nothing of ours is imported up here: it would bring torch, and the cold figures are of processes that have to load it themselves.
 
@@ -78,6 +78,12 @@ class Ended:
     output: str
 
 
+def fail(message: str) -> NoReturn:
+    """Ends with one sentence, as everything of ours does."""
+    print(f"benchmarks/generate.py: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def run_process(arguments: list[str]) -> Ended:
     """Runs Python with these arguments to its end.
 
@@ -93,7 +99,7 @@ def run_process(arguments: list[str]) -> Ended:
         output.seek(0)
         said = output.read()
     if process.returncode:
-        sys.exit(f"benchmarks/generate.py: python {' '.join(arguments)}: exit status {process.returncode}; it said: {said.strip()}")
+        fail(f"python {' '.join(arguments)}: exit status {process.returncode}, expected 0; it said: {said.strip()}")
     return Ended(Spent(wall, usage.ru_utime + usage.ru_stime), usage.ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30), said)
 
 
@@ -185,8 +191,12 @@ print("{_HEAVY}" in sys.modules)
 def warm_rows(pictures: dict[str, tuple[Path | str, float]], model: str, times: int) -> list[Row]:
     """This process, its model loaded."""
     from dd3g import ImageTo3D
+    from dd3g.core.errors import CheckpointError
 
-    generate = ImageTo3D.from_pretrained(model)
+    try:
+        generate = ImageTo3D.from_pretrained(model)
+    except CheckpointError as error:
+        fail(str(error))
     rows = []
     for kind, (picture, limit) in pictures.items():
         what = f"warm: picture to Gaussians, {kind}"
@@ -230,7 +240,7 @@ def main() -> None:
         alpha, photo = picture_with_alpha(Path(folder)), photograph()
         usable = [picture for picture in (photo, alpha) if isinstance(picture, Path)]
         if not usable:
-            sys.exit(f"benchmarks/generate.py: no picture to measure with ({alpha}; {photo}); install dd3g[dev]")
+            fail(f"no picture to measure with ({alpha}; {photo}); pip install 'dd3g[dev]'")
         kinds = {"own alpha": (alpha, WARM_ALPHA_LIMIT_S), "background removed": (photo, WARM_PHOTOGRAPH_LIMIT_S)}
         rows = [*warm_rows(kinds, options.model, options.times), *cold_rows(usable[0], options.model, options.cold_times)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
