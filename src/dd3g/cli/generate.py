@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", default="bundled", metavar="PATH", help="a .safetensors file that training wrote")
     parser.add_argument("--elevation", type=float, metavar="DEG", help="how far above the horizon the camera stood (default: predicted)")
-    parser.add_argument("--gaussians", type=int, metavar="N", help="splats an object (default 16384)")
+    parser.add_argument("--gaussians", type=int, metavar="N", help="splats an object (default 8192)")
     parser.add_argument(
         "--orient",
         default="supersplat",
