@@ -64,7 +64,7 @@ def test_one_object_passes_25_db_within_100_steps(tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_objects_pass_25_db(tmp_path):
+def test_eight_objects_pass_28_db(tmp_path):
     pack = views_of(tmp_path / "views", range(8), 48)
-    config = FitConfig(steps=600, lr=4e-3, warmup_steps=50, **SPARSE)
-    assert shown_psnr(tiny(), pack, data_of(4, 4, 48), config, tmp_path / "run", threads=1) > 25
+    config = FitConfig(steps=2000, lr=4e-3, warmup_steps=50, **SPARSE)
+    assert shown_psnr(tiny(), pack, data_of(4, 4, 48), config, tmp_path / "run", threads=1) > 28

@@ -131,6 +131,9 @@ def test_learning_from_what_chooses_is_refused(blob_views, tmp_path, capsys):
         (["--preset", "huge"], "known are tiny"),
         (["--init", "nowhere.safetensors"], "no such checkpoint"),
         (["--set", "model.widht=3"], "did you mean width"),
+        (["--device", "cuda:99"], "--device cuda:99: can't be used here"),
+        (["--device", "gpu"], "--device gpu: can't be used here"),
+        (["--graphs"], "--graphs: records CUDA graphs, found --device cpu"),
     ],
 )
 def test_wrong_options_are_explained(blob_views, tmp_path, capsys, extra, message):

@@ -17,7 +17,7 @@ from dd3g.core.weights import bundled
 from dd3g.photos.mask_network import KIND, MaskNetworkConfig, load_mask_network
 from dd3g.recipes.background import BackgroundDataConfig, BackgroundLossConfig, BackgroundRecipeConfig, background_recipe
 from dd3g.recipes.background_material import MaterialFolders, load_material
-from dd3g.training import FitConfig, SessionConfig, fit
+from dd3g.training import FitConfig, SessionConfig, check_device, fit
 from dd3g.training.checkpoint import load_state
 from dd3g.training.overrides import override
 
@@ -69,6 +69,7 @@ def resolve(options: BackgroundRunOptions) -> BackgroundRunConfig:
 
 def run_background(options: BackgroundRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Trains a background network as asked, or goes on with it; see :func:`dd3g.training.fit`."""
+    check_device(session.device)
     config = resolve(options)
     torch.backends.cudnn.benchmark = True  # every step has the same shapes
     train = load_material(options.train)

@@ -19,7 +19,7 @@ from dd3g.recipes.views_pack import ViewsPack, open_pack
 from dd3g.student.config import PEPDConfig
 from dd3g.student.load import load_student
 from dd3g.student.presets import PRESETS
-from dd3g.training import FitConfig, SessionConfig, fit
+from dd3g.training import FitConfig, SessionConfig, check_device, fit
 from dd3g.training.overrides import override
 
 Config = TypeVar("Config")
@@ -79,6 +79,9 @@ def resolve_encoder(options: StudentRunOptions) -> EncoderRunConfig:
 
 def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Trains a student as asked, or goes on with it; see :func:`dd3g.training.fit`."""
+    check_device(session.device)
+    if options.graphs and not session.device.startswith("cuda"):
+        raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train on a GPU")
     config = resolve(options)
     train, dev, provenance = _data_of(options, session)
     recipe = student_recipe(
@@ -101,6 +104,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
 
 def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Teaches the encoder as asked, or goes on with it."""
+    check_device(session.device)
     config = resolve_encoder(options)
     train, dev, provenance = _data_of(options, session)
     if config.loss.semantics > 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dd3g.core.errors import InputError
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -34,6 +36,21 @@ class SessionConfig:
     threads: int | None = None  # None: all that the process may use
     device: str = "cpu"
     quiet: bool = False
+
+
+def check_device(name: str) -> None:
+    """Refuses a device that this machine, or this build of torch, does not have.
+
+    Raises:
+        InputError: It can't hold a tensor.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch has a kind for each way to fail
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(f"--device {name}: can't be used here ({reason}); expected cpu, or cuda with a GPU and torch's GPU build") from None
 
 
 def learning_rate(config: FitConfig, step: int) -> float:
