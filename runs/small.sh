@@ -22,19 +22,31 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit ;;
         --init) init=$(value_of "$@"); shift 2 ;;
         --steps) steps=$(value_of "$@"); whole "$1" "$steps"; shift 2 ;;
-        --threads | --max-minutes) value=$(value_of "$@"); number "$1" "$value"; session+=("$1" "$value"); shift 2 ;;
+        --threads) value=$(value_of "$@"); whole "$1" "$value"; session+=("$1" "$value"); shift 2 ;;
+        --max-minutes) value=$(value_of "$@"); number "$1" "$value"; session+=("$1" "$value"); shift 2 ;;
         --no-third-party) third_party=no; shift ;;
         -*) fail "$1: no such option; --help tells more" ;;
         *) places+=("$1"); shift ;;
     esac
 done
+
+# go_on_only_after STEPS RUN: a stage that was stopped (--max-minutes, Ctrl-C) ends well too, but the next one must wait for its end.
+go_on_only_after() {
+    if ! grep -q "\"step\": $1[,}]" "$2/metrics.jsonl"; then
+        say "stopped; the same command goes on"
+        exit
+    fi
+}
+
 count=${#places[@]}
 [ "$count" -ge 3 ] || fail "found $count names, expected VIEWS... DEV OUT; --help tells more"
 views=("${places[@]:0:count-2}") dev=${places[count-2]} out=${places[count-1]}
 
 perceptual=(--perceptual lpips-squeeze) semantics=()
 if [ $third_party = yes ]; then
-    need_weights lpips-squeeze-backbone lpips-heads mobilenet-v2
+    needed=(lpips-squeeze-backbone lpips-heads)
+    [ -n "$init" ] || needed+=(mobilenet-v2) # of the encoder alone
+    need_weights "${needed[@]}"
 else
     perceptual=(--perceptual none) semantics=(--set loss.semantics=0)
 fi
@@ -47,25 +59,25 @@ common=(
 # What the student began from must not change any more.
 if [ -z "$init" ] && [ ! -e "$out/student/config.json" ]; then
     say "1/2 the encoder: surfaces, camera and semantics from one picture"
-    dd3g teach encoder "${views[@]}" --out "$out/encoder" --batch 32 --steps $encoder_steps "${common[@]}" \
+    dd3g teach encoder "${views[@]}" --out "$out/encoder" --batch 32 --steps "$encoder_steps" "${common[@]}" \
         ${semantics[@]+"${semantics[@]}"} --set fit.evaluate_every=300 --set fit.sheet_every=900
-    if ! grep -q "\"step\": ${encoder_steps}[,}]" "$out/encoder/metrics.jsonl"; then
-        say "stopped before the encoder's end; the same command goes on"
-        exit
-    fi
+    go_on_only_after "$encoder_steps" "$out/encoder"
 fi
 
 say "2/2 the student"
 if [ -n "$init" ]; then # trained weights: a gentle rate, a short warm-up, an average that follows in hundreds of steps
+    steps=${steps:-900}
     rate=(
-        --init "$init" --steps "${steps:-900}"
+        --init "$init" --steps "$steps"
         --set fit.lr=3e-4 --set fit.lr_final=3e-6 --set fit.warmup_steps=40 --set fit.ema_decay=0.99
     )
 else
-    rate=(--init "$out/encoder/model.safetensors" --steps "${steps:-10900}" --set fit.lr=4e-4 --set fit.lr_final=4e-6)
+    steps=${steps:-10900}
+    rate=(--init "$out/encoder/model.safetensors" --steps "$steps" --set fit.lr=4e-4 --set fit.lr_final=4e-6)
 fi
 dd3g train "${views[@]}" --out "$out/student" --batch 16 "${rate[@]}" "${common[@]}" "${perceptual[@]}" \
     --set data.render_size=96 --set data.target_views=6 --set fit.evaluate_every=150 --set fit.sheet_every=450
 
+go_on_only_after "$steps" "$out/student"
 say "done; look at $out/student/report.html, then"
 echo "  dd3g generate PICTURE --model $out/student/model.safetensors --out splats"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The small story: procedural objects, a student that learns from them, a splat. No downloads, no third-party weights.
 #
-#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); about five minutes on two quiet cores
+#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); five minutes on two quiet cores
 #     DD3G_SCALE=0.1 runs/tiny.sh    a tenth of the objects and steps, only to see that everything runs
 #
 # Safe to kill; the same command goes on. It shows the way, not the quality: that takes the objects and hours of runs/small.sh.

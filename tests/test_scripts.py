@@ -138,6 +138,7 @@ def test_small(script, init):
     for call in calls:
         refuse_unknown(call)
     assert calls[-1][1:3] == ["views", "more"]
+    assert "done" in done.stdout
     assert setting(calls[-1], "--init") == ("bundled" if init else "out/encoder/model.safetensors")
     assert [call[0] for call in script("small.sh", *init, "--no-third-party", "views", "views-dev", "out")[1]] == ["train"]
 
@@ -198,6 +199,7 @@ def test_slice_does_without_graphs_that_fail(script):
         (("small.sh", "views", "out"), "found 2 names"),
         (("small.sh", "--steps", "many"), "--steps: found 'many'"),
         (("small.sh", "--init"), "--init: expected a value"),
+        (("small.sh", "--threads", "1.5"), "--threads: found '1.5'"),
         (("small.sh", "views", "views-dev", "out"), "weights 'lpips-squeeze-backbone' are not here"),
         (("gpu/pack.sh",), "found no folders"),
         (("gpu/pack.sh", "nowhere"), "nowhere: no such folder"),

@@ -43,7 +43,9 @@ done
 work=${work:-$out/work}
 perceptual=(--perceptual lpips-squeeze) semantics=()
 if [ $third_party = yes ]; then
-    need_weights lpips-squeeze-backbone lpips-heads mobilenet-v2
+    needed=(lpips-squeeze-backbone lpips-heads)
+    [ -n "$init" ] || needed+=(mobilenet-v2) # of the encoder alone
+    need_weights "${needed[@]}"
 else
     perceptual=(--perceptual none) semantics=(--set loss.semantics=0)
 fi
