@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.errors import InputError, PictureError
+from dd3g.core.threads import one_thread
 from dd3g.photos.colours import foreground, sharpened
 from dd3g.photos.cutout import NetworkName, cut_out
 from dd3g.photos.decode import Decoded, PictureSource, decode
@@ -43,6 +44,11 @@ def prepare(picture: PictureSource, *, background: Background = "auto", size: in
         raise InputError(f"background: '{background}' is not known; choose one of {', '.join(get_args(Background))}")
     if size < 16:
         raise InputError(f"size: found {size}; the prepared picture needs at least 16 pixels a side")
+    with one_thread():
+        return _prepared(picture, background, size)
+
+
+def _prepared(picture: PictureSource, background: Background, size: int) -> Prepared:
     decoded = decode(picture)
     method, findings = _method(decoded, background)
     if method in ("small", "u2netp"):

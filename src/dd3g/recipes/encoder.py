@@ -144,7 +144,8 @@ def dev_surfaces(student: PEPD, dev: ViewsPack) -> dict[str, float]:
 @torch.no_grad()
 def surfaces_sheet(student: PEPD, dev: ViewsPack, objects: int = 12) -> Image:
     """Crop, and first and last surface, ours and true: bright is near."""
-    chosen = [(round(k * (len(dev) - 1) / max(objects - 1, 1)), k % dev.inputs.rgba.shape[1]) for k in range(min(objects, len(dev)))]
+    shown = min(objects, len(dev))
+    chosen = [(round(k * (len(dev) - 1) / max(shown - 1, 1)), k % dev.inputs.rgba.shape[1]) for k in range(shown)]
     rows = []
     for view, batch in _dev_views(student, dev, chosen):
         found, valid = surface_grid(view, batch["towards"])

@@ -217,7 +217,8 @@ def dev_scores(student: PEPD, dev: ViewsPack) -> dict[str, float]:
 
 def dev_sheet(student: PEPD, dev: ViewsPack, objects: int = 10) -> Image:
     """Input, ours and truth round a few objects."""
-    chosen = [round(k * (len(dev) - 1) / max(objects - 1, 1)) for k in range(min(objects, len(dev)))]
+    shown = min(objects, len(dev))
+    chosen = [round(k * (len(dev) - 1) / max(shown - 1, 1)) for k in range(shown)]
     inputs, ours, truth = dev_renders(student, dev, chosen, list(_SHEET_AZIMUTHS))
     white = torch.ones(3)
     rows = [[composite(inputs[k, :3], inputs[k, 3:], white), *ours[k], *truth[k]] for k in range(len(chosen))]

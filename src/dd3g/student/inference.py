@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from dd3g.core import Gaussians, NoiseKey, canonical_rig, draw_noise
 from dd3g.core.errors import InputError
+from dd3g.core.threads import one_thread
 from dd3g.student.config import AnchoredDecodingConfig
 from dd3g.student.pepd import PEPD
 
@@ -58,7 +57,7 @@ def infer(
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
     elevation, away = (None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance))
     conditions = canonical_rig().conditions()[None].to(device)
-    with _one_thread():
+    with one_thread():
         decoded = student.decode(noise, conditions, rgba[None].to(device), elevation, away, gaussians_per_token(student, gaussians))
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     if decoded.seeds is not None:
@@ -80,14 +79,3 @@ def gaussians_per_token(student: PEPD, gaussians: int) -> int | None:
     if not tokens <= gaussians <= MOST_GAUSSIANS:
         raise InputError(f"gaussians: found {gaussians}, expected {tokens} (one a token) to {MOST_GAUSSIANS}")
     return round(gaussians / tokens)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Matrix products split their sums by the number of threads; one thread makes the bytes the same everywhere, and costs little here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

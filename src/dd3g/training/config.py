@@ -50,7 +50,9 @@ def check_device(name: str) -> None:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch has a kind for each way to fail
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(f"--device {name}: can't be used here ({reason}); expected cpu, or cuda with a GPU and torch's GPU build") from None
+        raise InputError(
+            f"--device {name}: can't be used here ({reason}); expected cpu, or cuda with a GPU and torch's GPU build"
+        ) from None
 
 
 def learning_rate(config: FitConfig, step: int) -> float:
