@@ -158,7 +158,7 @@ def of_config(path, changes):
 
 def with_nan(path):
     tensors = PEPD(tiny()).state_dict()
-    tensors["box_in.bias"][0] = float("nan")
+    tensors["place_in.bias"][0] = float("nan")
     save_model_file(path, kind="student", config=config_to_json(tiny()), about={}, tensors=tensors)
 
 
@@ -182,7 +182,7 @@ MODELS = {
     ),
     "of another version": (lambda path, model: of_config(path, {"depth": 3}), "another version"),
     "of no possible size": (lambda path, model: of_config(path, {"width": -4}), "no student has its configuration"),
-    "diverged": (lambda path, model: with_nan(path), "box_in.bias holds values that are not finite"),
+    "diverged": (lambda path, model: with_nan(path), "place_in.bias holds values that are not finite"),
 }
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def one_thread() -> Iterator[None]:
     """Runs torch on one thread.
 
-    Matrix products split their sums by the number of threads; one thread makes the bytes the same everywhere. For one small picture it costs
-    little, and on a busy machine it is far faster: threads that wait for each other at every small operation wait long.
+    Matrix products split their sums by the number of threads; one thread makes the bytes the same everywhere. For one small picture it
+    costs little, and on a busy machine it is far faster: threads that wait for each other at every small operation wait long.
     """
     import torch
 
