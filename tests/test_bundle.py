@@ -1,0 +1,72 @@
+"""What comes with the package: small enough, said what it is made of, and at work."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import dd3g
+from dd3g.core import NoiseKey, canonical_rig
+from dd3g.core.noise import digest
+from dd3g.core.views import composite
+from dd3g.distill.explicit import psnr
+from dd3g.evaluate.mean_object import bundled_mean_object
+from dd3g.evaluate.protocol import Protocol
+from dd3g.photos.mask_network import load_bundled
+from dd3g.render import rasterize
+from dd3g.student.inference import infer
+from dd3g.student.load import load_student
+from tests.recipes.blobs import blob, views_of
+
+ASSETS = Path(dd3g.__file__).parent / "assets"
+
+
+@pytest.mark.parametrize(("name", "most_bytes"), [("student", 25e6), ("background", 2e6), ("mean_object", 1e6)])
+def test_weights_are_small_and_have_a_card(name, most_bytes):
+    file = ASSETS / f"{name}.safetensors"
+    assert file.stat().st_size <= most_bytes
+    card = (ASSETS / f"{'student' if name == 'mean_object' else name}.md").read_text()
+    for word in ("Data", "licence", "Apache-2.0", "cannot"):
+        assert word in card, word
+
+
+def test_the_student_names_the_data_it_was_trained_on():
+    about = load_student().about
+    assert sum(part["objects"] for part in about["data"]) > 1000
+    assert any("CC BY" in credit or "Creative Commons" in credit for part in about["data"] for credit in part["credits"])
+
+
+def test_the_student_shows_the_picture_from_its_own_side_and_a_solid_object_from_others():
+    rig = canonical_rig(128)
+    views = views_of(blob(3), rig)
+    rgba = torch.cat([views.rgb[0], views.alpha[0]])
+    made = infer(load_student().network, rgba, NoiseKey(digest(b"a blob"), 0), elevation_deg=0.0, distance=1.5)
+    white = torch.ones(3)
+    ours, truth = rasterize(made.gaussians, rig, white), composite(views.rgb, views.alpha, white)
+    assert psnr(ours.rgb[0], truth[0]) > 20
+    for side in (1, 2, 3):
+        inside = views.alpha[side] > 0.5
+        assert ours.alpha[side][inside].mean() > 0.6, side
+        assert ours.alpha[side][~inside].mean() < 0.1, side
+
+
+def test_the_cutout_finds_a_ball_on_a_table():
+    line = (torch.arange(256) + 0.5) / 128 - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    ball = (x**2 + (y - 0.1) ** 2 < 0.45**2).float()
+    shade = (0.75 - 0.35 * y) * torch.tensor([0.85, 0.15, 0.1])[:, None, None]
+    scene = torch.where(y > 0.3, 0.55, 0.8) * torch.tensor([0.95, 0.93, 0.9])[:, None, None]
+    mask = load_bundled()((shade * ball + scene * (1 - ball))[None]).sigmoid()[0, 0] > 0.5
+    overlap = (mask & (ball > 0)).sum() / (mask | (ball > 0)).sum()
+    assert overlap > 0.8
+
+
+def test_the_mean_object_is_a_smudge_in_the_middle():
+    protocol = Protocol()
+    mean = bundled_mean_object(protocol)
+    assert mean is not None
+    assert mean.shape == (protocol.views, 3, protocol.size, protocol.size)
+    assert mean[:, :, :8].mean() > 0.95
+    assert 0.3 < mean[:, :, protocol.size // 2, protocol.size // 2].mean() < 0.9
+    assert math.isfinite(float(mean.sum()))
