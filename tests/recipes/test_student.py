@@ -8,7 +8,8 @@ import torch
 
 from dd3g.cli.main import main
 from dd3g.core.errors import WeightsError
-from dd3g.recipes.student import StudentLossConfig, depth_loss, student_recipe
+from dd3g.recipes import graphed
+from dd3g.recipes.student import StudentLossConfig, depth_loss, student_losses, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
 from dd3g.student import PEPD
@@ -64,6 +65,21 @@ def test_every_term_is_there_and_finite(packs):
     terms = recipe.losses(recipe.network, recipe.batch(0), 0)
     assert set(terms) == {"mse", "alpha", "depth", "surfaces", "slopes", "camera"}
     assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_losses_see_the_same_in_a_decoding_that_went_through_a_graphs_door(packs):
+    """Graphs take and give tensors alone; what is put together again from them loses nothing that a loss looks at."""
+    recipe = recipe_of(packs)
+    student, batch = recipe.network, recipe.batch(0)
+    assert isinstance(student, PEPD)
+    plain = student_losses(student, batch, LOSS, None)
+
+    def decode(network, b):
+        return graphed._assembled(graphed._Tensors(network)(*graphed._arguments(b)), b)
+
+    passed = student_losses(student, batch, LOSS, None, decode)
+    assert all(torch.equal(plain[name], passed[name]) for name in plain)
+    assert plain.keys() == passed.keys()
 
 
 def test_a_named_perceptual_network_whose_weights_are_absent_is_an_error(packs, monkeypatch, tmp_path):

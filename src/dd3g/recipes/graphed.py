@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dd3g.core import Gaussians
+from dd3g.encoders import ImageFeatures
 from dd3g.recipes.student_batches import StudentBatch
 from dd3g.student import PEPD
 from dd3g.student.anchored_decoding import Decoded, InputCamera, View
@@ -52,6 +53,8 @@ class _Tensors(nn.Module):
         g, view = decoded.gaussians, decoded.view
         tensors = [g.means, g.quats_wxyz, g.scales, g.opacities, g.rgb, decoded.xy, decoded.towards]
         tensors += [view.predicted.elevation_deg, view.predicted.distance, view.box.centre, view.box.half]
+        # no loss goes through these; an output with a gradient would be one more buffer to fill in every backward
+        tensors += [view.cropped, view.features.tokens.detach(), view.features.fine.detach()]
         if decoded.seeds is not None and view.surfaces is not None:
             tensors += [view.surfaces, decoded.seeds.xy, decoded.seeds.layer, decoded.seeds.spacing, decoded.seeds.rim]
         return tuple(tensors)
@@ -62,10 +65,10 @@ def _arguments(batch: StudentBatch) -> tuple[Tensor, ...]:
 
 
 def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:
-    """What losses look at; the picture's crop and features stay in the graph."""
-    means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, *seeded = tensors
+    """The record again that went in pieces through the graph's door."""
+    means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, cropped, tokens, fine, *seeded = tensors
     surfaces = seeded[0] if seeded else None
-    nothing = batch.image[:0]
-    view = View(batch.image, nothing, ObjectBox(centre, half), None, surfaces, InputCamera(elevation, distance))  # type: ignore[arg-type]
+    box, predicted = ObjectBox(centre, half), InputCamera(elevation, distance)
+    view = View(batch.image, cropped, box, ImageFeatures(tokens, fine), surfaces, predicted)
     used = InputCamera(batch.elevation_deg, batch.distance)
     return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, Seeds(*seeded[1:]) if seeded else None, used, view)

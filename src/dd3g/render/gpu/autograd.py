@@ -27,7 +27,7 @@ def composite(records: Float[Tensor, "m 10"], bins: Bins, images: int, height: i
         height: Of a picture.
         width: Of a picture.
     """
-    return _Composite.apply(records, bins, images, height, width)  # type: ignore[no-any-return]
+    return _Composite.apply(records, bins, images, height, width)  # type: ignore[no-any-return] - torch does not type apply
 
 
 class _Composite(torch.autograd.Function):
