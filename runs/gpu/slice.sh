@@ -66,7 +66,7 @@ student=("${common[@]}" "${perceptual[@]}" --set data.render_size="$RENDER_SIZE"
 
 # What a part began from must not change any more, so a part is over as soon as the next one has begun.
 if [ -z "$init" ]; then
-    init=$work/encoder/model.safetensors
+    init=$work/encoder/last.safetensors
     if [ ! -e "$work/a/config.json" ]; then
         say "encoder, $ENCODER_STEPS steps in at most $encoder_seconds s; $(left) s left"
         dd3g teach encoder "${common[@]}" --preset "$PRESET" --out "$work/encoder" --steps "$ENCODER_STEPS" \
@@ -74,15 +74,13 @@ if [ -z "$init" ]; then
     fi
 fi
 
-# The engine hands on the best state that it scored, and the last one if it scored none: part A ends when its time is up, and its last
-# state is the one to go on from.
+# Parts go on from last states: the best one by a score that a part is too short to move would throw the rest of its steps away.
 part_a() {
     dd3g train "${student[@]}" "$@" --init "$init" --out "$work/a" --max-minutes "$(minutes "$first_seconds")" \
-        --set fit.lr="$LR" --set fit.lr_final="$LR" --set fit.warmup_steps=100 --set fit.evaluate_every=1000000
+        --set fit.lr="$LR" --set fit.lr_final="$LR" --set fit.warmup_steps=100 --set fit.evaluate_every=300
 }
 if [ ! -e "$work/b/config.json" ]; then
     say "student, part A: $first_seconds s at a rate of $LR; $(left) s left"
-    rm -f "$work/a/model.safetensors" # of a sitting that was killed; an older state than this one's
     status=0
     part_a ${graphs[@]+"${graphs[@]}"} || status=$?
     if [ $status -ne 0 ]; then
@@ -107,7 +105,7 @@ if [ ! -s "$work/b.steps" ]; then # kept: a resumed run has the steps that it be
 fi
 steps=$(cat "$work/b.steps")
 say "student, part B: $steps steps in at most $b_seconds s; $(left) s left"
-dd3g train "${student[@]}" ${graphs[@]+"${graphs[@]}"} --init "$work/a/model.safetensors" --out "$work/b" --steps "$steps" --seed 1 \
+dd3g train "${student[@]}" ${graphs[@]+"${graphs[@]}"} --init "$work/a/last.safetensors" --out "$work/b" --steps "$steps" --seed 1 \
     --max-minutes "$(minutes "$b_seconds")" --set fit.lr="$LR" --set fit.lr_final=4e-6 --set fit.warmup_steps=50 \
     --set fit.evaluate_every=600 --export "$out/student"
 

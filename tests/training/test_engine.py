@@ -74,6 +74,7 @@ def test_it_learns(tmp_path):
     assert result["finished"]
     assert result["best"] < 0.02
     assert load_model_file(tmp_path / "model.safetensors", "toy").about["scores"]["error"] == pytest.approx(result["best"])
+    assert load_model_file(tmp_path / "last.safetensors", "toy").about["steps"] == result["step"]
 
 
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, for example fit.lr=3e-4 or data.render_size=96"
     )
-    parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the model there in parts of at most 15 MB")
+    parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     )
     run_student(wanted, options.out, session)
     if options.export:
-        for part in export_parts(f"{options.out}/model.safetensors", options.export):
-            print(part)
+        for name in ("model", "last"):  # the best by --dev, and the one to go on from
+            for part in export_parts(f"{options.out}/{name}.safetensors", options.export):
+                print(part)
     return 0

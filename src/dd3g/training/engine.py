@@ -5,7 +5,8 @@ RUN/
   metrics.jsonl         one event a line: train, evaluate
   sheets/000100.png     pictures to look at
   checkpoints/last.pt   all that is needed to go on; best.pt the state that scored best
-  model.safetensors     the averaged weights of the best state, ready for use
+  model.safetensors     the averaged weights of the best state, ready for use; of the last one where none is scored
+  last.safetensors      the averaged weights of the state in which the run ended or stopped: what a later part goes on from
   report.html           curves and sheets, opens from disk
 """
 
@@ -128,7 +129,7 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
                 if recipe.score is not None and _better(recipe, scores[recipe.score.name], best):
                     best = scores[recipe.score.name]
                     save_state(run / "checkpoints" / "best.pt", snapshot())
-                    _export(recipe, run, average.network, step, scores, spent + now - started)
+                    _export(recipe, run / "model.safetensors", average.network, step, scores, spent + now - started)
             if recipe.sheet is not None and (step % config.sheet_every == 0 or step == config.steps):
                 with write_atomically(run / "sheets" / f"{step:07d}.png") as temporary:
                     recipe.sheet(average.network).save(temporary)
@@ -141,8 +142,9 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     finished = step >= config.steps
     state = snapshot()
     save_state(last, state)
+    _export(recipe, run / "last.safetensors", average.network, step, {}, state.seconds)
     if recipe.score is None or not (run / "model.safetensors").exists():
-        _export(recipe, run, average.network, step, {}, state.seconds)
+        _export(recipe, run / "model.safetensors", average.network, step, {}, state.seconds)
     write_report(run)
     if not session.quiet:
         how = "finished" if finished else "stopped; the same command goes on"
@@ -226,8 +228,8 @@ def _better(recipe: Recipe, value: float, best: float | None) -> bool:
     return best is None or (value > best if recipe.score.larger_is_better else value < best)
 
 
-def _export(recipe: Recipe, run: Path, network: nn.Module, step: int, scores: dict[str, float], seconds: float) -> None:
-    recipe.export(run / "model.safetensors", network, {"steps": step, "scores": scores, "training_seconds": round(seconds)})
+def _export(recipe: Recipe, path: Path, network: nn.Module, step: int, scores: dict[str, float], seconds: float) -> None:
+    recipe.export(path, network, {"steps": step, "scores": scores, "training_seconds": round(seconds)})
 
 
 def _keep_nonfinite(run: Path, step: int, batch: Batch, terms: Any, norm: Tensor, config: FitConfig, skipped: int) -> None:
