@@ -134,13 +134,23 @@ def test_tiny_in_another_size(script):
 def test_small(script, init):
     done, calls = script("small.sh", *init, "--no-third-party", "--threads", "2", "views", "more", "views-dev", "out")
     assert done.returncode == 0, done.stderr
-    assert [call[0] for call in calls] == (["train"] if init else ["teach", "train"])
+    assert [call[0] for call in calls] == ["teach", "train"]
     for call in calls:
         refuse_unknown(call)
     assert calls[-1][1:3] == ["views", "more"]
     assert "done" in done.stdout
-    assert setting(calls[-1], "--init") == ("bundled" if init else "out/encoder/model.safetensors")
+    assert setting(calls[-1], "--init") == "out/encoder/last.safetensors"
+    assert ("--init" in calls[0]) == bool(init)
     assert [call[0] for call in script("small.sh", *init, "--no-third-party", "views", "views-dev", "out")[1]] == ["train"]
+
+
+def test_small_without_the_encoder_in_half_precision(script):
+    done, calls = script("small.sh", "--no-encoder", "--half", "--init", "bundled", "--no-third-party", "views", "views-dev", "out")
+    assert done.returncode == 0, done.stderr
+    assert [call[0] for call in calls] == ["train"]
+    refuse_unknown(calls[0])
+    assert setting(calls[0], "--init") == "bundled"
+    assert setting(calls[0], "fit.precision") == "bfloat16"
 
 
 def test_pack(script):
@@ -181,9 +191,13 @@ def test_slice_goes_on_from_a_model(script):
         "gpu/slice.sh", "--init", "last.safetensors", "--dev", "dev", "--out", "out", "--no-third-party", "views", DEVICE="cpu"
     )
     assert done.returncode == 0, done.stderr
-    assert [call[0] for call in calls] == ["train", "train"]
+    assert [call[0] for call in calls] == ["teach", "train", "train"]
     assert setting(calls[0], "--init") == "last.safetensors"
+    assert setting(calls[1], "--init") == "out/work/encoder/last.safetensors"
     assert not any("--graphs" in call for call in calls)
+    _, calls = script("gpu/slice.sh", "--init", "m", "--no-encoder", "--dev", "dev", "--out", "other", "--no-third-party", "views")
+    assert [call[0] for call in calls] == ["train", "train"]
+    assert setting(calls[0], "--init") == "m"
 
 
 def test_slice_does_without_graphs_that_fail(script):
@@ -204,6 +218,8 @@ def test_slice_does_without_graphs_that_fail(script):
         (("gpu/pack.sh",), "found no folders"),
         (("gpu/pack.sh", "nowhere"), "nowhere: no such folder"),
         (("gpu/slice.sh", "views"), "--dev: is missing"),
+        (("gpu/slice.sh", "--dev", "d", "--out", "o", "--no-third-party", "--no-encoder", "v"), "--no-encoder: wants --init"),
+        (("small.sh", "--no-third-party", "--no-encoder", "views", "views-dev", "out"), "--no-encoder: wants --init"),
         (("gpu/slice.sh", "--dev", "d", "--out", "o", "--no-third-party", "--seconds", "9", "v"), "s are left for part B"),
     ],
 )

@@ -7,7 +7,8 @@
 #     --encoder-seconds S    of it, teaching the encoder (default 57)
 #     --first-seconds S      of it, part A of the student: constant rate; it also measures steps per second (default 72)
 #     --reserve-seconds S    of it, kept for loading, the last scores and the export of part B (default 42)
-#     --init MODEL           go on from this model file, without the encoder's part
+#     --init MODEL           go on from this model file, the encoder too
+#     --no-encoder           leave the encoder's part out
 #     --work FOLDER          checkpoints, not to be carried home (default OUT/work)
 #     --no-third-party       without LPIPS and without the classifier's semantics; else DD3G_WEIGHTS must hold their weights
 #
@@ -20,7 +21,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 started=$(date +%s)
 
 : "${DEVICE:=cuda}" "${BATCH:=128}" "${PRESET:=small}" "${LR:=8e-4}" "${ENCODER_STEPS:=900}" "${RENDER_SIZE:=96}" "${LOG_EVERY:=50}"
-dev='' out='' seconds=560 encoder_seconds=57 first_seconds=72 reserve=42 init='' work='' third_party=yes views=()
+dev='' out='' seconds=560 encoder_seconds=57 first_seconds=72 reserve=42 init='' work='' third_party=yes teach_encoder=yes views=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit ;;
@@ -33,6 +34,7 @@ while [ $# -gt 0 ]; do
         --first-seconds) first_seconds=$(value_of "$@"); whole "$1" "$first_seconds"; shift 2 ;;
         --reserve-seconds) reserve=$(value_of "$@"); whole "$1" "$reserve"; shift 2 ;;
         --no-third-party) third_party=no; shift ;;
+        --no-encoder) teach_encoder=no; shift ;;
         -*) fail "$1: no such option; --help tells more" ;;
         *) views+=("$1"); shift ;;
     esac
@@ -44,7 +46,7 @@ work=${work:-$out/work}
 perceptual=(--perceptual lpips-squeeze) semantics=()
 if [ $third_party = yes ]; then
     needed=(lpips-squeeze-backbone lpips-heads)
-    [ -n "$init" ] || needed+=(mobilenet-v2) # of the encoder alone
+    [ $teach_encoder = no ] || needed+=(mobilenet-v2)
     need_weights "${needed[@]}"
 else
     perceptual=(--perceptual none) semantics=(--set loss.semantics=0)
@@ -62,14 +64,17 @@ common=(
     --set fit.log_every="$LOG_EVERY" --set fit.save_every_s=1000 --set fit.sheet_every=100000
     --set 'data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
 )
-student=("${common[@]}" "${perceptual[@]}" --set data.render_size="$RENDER_SIZE" --set data.target_views=6)
+student=("${common[@]}" "${perceptual[@]}" "${objective[@]}" --set data.render_size="$RENDER_SIZE" --set data.target_views=6)
 
 # What a part began from must not change any more, so a part is over as soon as the next one has begun.
-if [ -z "$init" ]; then
+[ -n "$init" ] || [ $teach_encoder = yes ] || fail "--no-encoder: wants --init, a model whose encoder has been taught; --help tells more"
+if [ $teach_encoder = yes ]; then
+    before=(--preset "$PRESET")
+    [ -z "$init" ] || before=(--init "$init")
     init=$work/encoder/last.safetensors
     if [ ! -e "$work/a/config.json" ]; then
         say "encoder, $ENCODER_STEPS steps in at most $encoder_seconds s; $(left) s left"
-        dd3g teach encoder "${common[@]}" --preset "$PRESET" --out "$work/encoder" --steps "$ENCODER_STEPS" \
+        dd3g teach encoder "${common[@]}" "${before[@]}" --out "$work/encoder" --steps "$ENCODER_STEPS" \
             --max-minutes "$(minutes "$encoder_seconds")" ${semantics[@]+"${semantics[@]}"} --set fit.lr=1e-3 --set fit.evaluate_every=300
     fi
 fi

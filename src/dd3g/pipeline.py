@@ -26,7 +26,7 @@ from dd3g.formats import Orientation
 from dd3g.formats import save as save_splats
 from dd3g.photos import Background, Prepared, prepare
 from dd3g.photos.decode import PictureSource
-from dd3g.student.inference import GAUSSIANS, infer
+from dd3g.student.inference import infer
 from dd3g.student.load import BUNDLED, LoadedStudent, load_student
 
 PICTURE_SIZE = 256  # side of the prepared picture
@@ -96,7 +96,7 @@ class ImageTo3D:
         *,
         background: Background = ...,
         elevation_deg: float | None = ...,
-        gaussians: int = ...,
+        gaussians: int | None = ...,
     ) -> Generated: ...
     @overload
     def __call__(
@@ -106,7 +106,7 @@ class ImageTo3D:
         *,
         background: Background = ...,
         elevation_deg: float | None = ...,
-        gaussians: int = ...,
+        gaussians: int | None = ...,
     ) -> list[Generated]: ...
     def __call__(
         self,
@@ -115,7 +115,7 @@ class ImageTo3D:
         *,
         background: Background = "auto",
         elevation_deg: float | None = None,
-        gaussians: int = GAUSSIANS,
+        gaussians: int | None = None,
     ) -> Generated | list[Generated]:
         """Makes an object from a picture. The same picture, seed and options give the same Gaussians, alone or in a list.
 
@@ -124,7 +124,7 @@ class ImageTo3D:
             seed: Which of the objects that fit the picture; 0 or more.
             background: How the object is cut out, see :func:`dd3g.photos.prepare`.
             elevation_deg: How far above the horizon the camera stood; predicted if None.
-            gaussians: How many splats to make; rounded to a multiple of the model's tokens.
+            gaussians: How many splats to make; rounded to a multiple of the model's tokens; None: its usual number.
 
         Raises:
             PictureError: A picture that can't be read, or in which no object is found.
@@ -144,7 +144,7 @@ class ImageTo3D:
         seed: int = 0,
         *,
         elevation_deg: float | None = None,
-        gaussians: int = GAUSSIANS,
+        gaussians: int | None = None,
         clock: _Clock | None = None,
     ) -> Generated:
         """As calling, for a picture that is already prepared."""

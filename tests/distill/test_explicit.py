@@ -1,5 +1,7 @@
 """Explicit supervision: checks 34 and 35 of the method's list."""
 
+import math
+
 import pytest
 import torch
 
@@ -31,6 +33,21 @@ def test_terms_are_weighted_and_their_sum_is_the_loss():
     assert float(terms["mse"]) == pytest.approx(2 * 0.04, rel=1e-5)
     assert float(terms["perceptual"]) == pytest.approx(3 * 0.2, rel=1e-5)
     assert float(terms["alpha"]) == pytest.approx(5 * 0.04, rel=1e-5)
+
+
+def test_the_log_of_the_error_is_psnr_turned_over():
+    """A tenth of the error is worth as much on an easy view as on a hard one, and every view's gradient is as long."""
+    weights = ExplicitWeights(mse=0.0, alpha=0.0, log_mse=10 / math.log(10))
+    truth = torch.full((1, 2, 3, 8, 8), 0.3)
+    ours = truth + torch.tensor([0.2, 0.4]).reshape(1, 2, 1, 1, 1)
+    ours.requires_grad_()
+    alpha = torch.ones(1, 2, 1, 8, 8)
+    term = explicit(Render(ours, alpha, alpha), truth, alpha, weights, None)["log_mse"]
+    assert term.item() == pytest.approx(-psnr(ours, truth).mean().item(), abs=0.01)  # but for what counts as perfect
+    gradient = torch.autograd.grad(term, ours)[0].flatten(2).norm(dim=2)[0] * torch.tensor([0.2, 0.4])
+    assert gradient[0].item() == pytest.approx(gradient[1].item(), rel=0.01)
+    perfect = explicit(Render(truth, alpha, alpha), truth, alpha, weights, None)["log_mse"]
+    assert float(perfect) == pytest.approx(-40, abs=1e-3)
 
 
 def test_an_mse_of_a_hundredth_is_20_db():  # check 35

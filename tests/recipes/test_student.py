@@ -13,7 +13,7 @@ from dd3g.recipes.student import StudentLossConfig, depth_loss, student_losses, 
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
 from dd3g.student import PEPD
-from dd3g.student.anchored_decoding import Decoded, InputCamera
+from dd3g.student.anchored_decoding import Decoded
 from dd3g.student.load import load_student
 from dd3g.student.presets import tiny
 from dd3g.student.seeding import Seeds
@@ -93,12 +93,11 @@ def test_depth_loss_is_zero_on_the_surfaces_and_counts_layers():
     xy = torch.zeros(1, 3, 2)
     one = torch.ones(1, 3)
     seeds = Seeds(xy, torch.tensor([[0.0, 1.0, 0.5]]), one, one)
-    camera = InputCamera(torch.zeros(1), torch.full((1,), 1.5))
     view = PEPD(tiny()).look_at(torch.ones(1, 4, 16, 16))
     truth = torch.stack([torch.full((1, 4, 4), 0.3), torch.full((1, 4, 4), -0.2)], 1)
 
     def loss(towards):
-        return depth_loss(Decoded(blob(0, n=3), xy, torch.tensor([towards]), seeds, camera, view), truth).item()
+        return depth_loss(Decoded(blob(0, n=3), xy, torch.tensor([towards]), seeds, view), truth).item()
 
     assert loss([0.3, -0.2, 0.05]) == pytest.approx(0, abs=1e-12)
     assert loss([0.4, -0.2, 0.05]) == pytest.approx((0.1 - 0.01) / 3, abs=1e-6)  # smooth L1 with beta 0.02

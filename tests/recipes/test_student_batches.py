@@ -56,6 +56,17 @@ def test_what_the_input_shows_stands_where_the_targets_show_it(pack, mirror):
                 assert inside > 0.97, (step, k, view)  # rims of a soft blob fall out
 
 
+def test_a_share_of_the_targets_stands_over_white(pack):
+    white, half = (StudentBatches([pack], dataclasses.replace(PLAIN, batch=30, white=w), NOISE, seed=1)(0) for w in (1.0, 0.5))
+    assert (white.background == 1).all()
+    share = (half.background == 1).all(-1).float().mean().item()
+    assert 0.3 < share < 0.7  # of 90: four standard errors
+    other = StudentBatches([pack], dataclasses.replace(PLAIN, batch=30), NOISE, seed=1)(0)
+    assert torch.equal(other.noise, half.noise)
+    assert torch.equal(other.target_rgb, half.target_rgb)
+    assert torch.equal(other.background[(half.background != 1).any(-1)], half.background[(half.background != 1).any(-1)])
+
+
 def test_a_mirrored_sample_is_the_mirror_image(pack):
     plain, mirrored = (StudentBatches([pack], dataclasses.replace(PLAIN, mirror=m), NOISE, seed=1)(0) for m in (0.0, 1.0))
     assert torch.equal(mirrored.image, plain.image.flip(-1))
@@ -124,10 +135,10 @@ def test_every_object_is_seen_once_an_epoch_and_repeats_as_often_as_asked(pack):
 
 def test_recolouring_changes_input_and_targets_alike(pack):
     """Where input and targets had one colour they still have one: a flat grey stays flat."""
-    from dd3g.recipes.student_batches import _recoloured
+    from dd3g.recipes.student_batches import recoloured
 
     picture = torch.rand(2, 4, 8, 8)
-    both = _recoloured([picture, picture[:, None]], torch.tensor([True, False]), np.random.default_rng(0))
+    both = recoloured([picture, picture[:, None]], torch.tensor([True, False]), np.random.default_rng(0))
     assert torch.allclose(both[0], both[1][:, 0])
     assert torch.equal(both[0][:, 3], picture[:, 3])
     assert not torch.allclose(both[0][0], picture[0], atol=0.01)

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
 from dd3g.render import rasterize
 from dd3g.student import PEPD
 from dd3g.student.config import AnchoredDecodingConfig, PlainDecodingConfig, config_from_json, config_to_json
+from dd3g.student.inference import gaussians_per_token
 from dd3g.student.load import load_student
 from dd3g.student.presets import PRESETS, paper, tiny
 from tests.student.conftest import inputs, stir, student_of
@@ -154,14 +156,47 @@ def test_the_budget_of_a_seeded_decoder_may_be_changed():
         assert len(decoded.gaussians) == per_token * student.config.extraction.token_count
 
 
+def test_read_both_ways_a_mirrored_picture_has_mirrored_surfaces_and_the_same_camera():
+    student = stir(student_of())
+    image = inputs(student.config)[2]
+    one, other = (student.look_at(picture, both_ways=True) for picture in (image, image.flip(-1)))
+    torch.testing.assert_close(one.predicted.elevation_deg, other.predicted.elevation_deg)
+    assert one.surfaces is not None
+    assert other.surfaces is not None
+    torch.testing.assert_close(one.surfaces, other.surfaces.flip(-1), rtol=0, atol=1e-5)
+    assert (one.surfaces - student.look_at(image).surfaces).abs().max() > 1e-4
+
+
+def test_free_taps_have_one_budget_and_another_is_refused():
+    student = student_of(decoding=PlainDecodingConfig(gaussians_per_token=16))
+    own = student.config.gaussian_count
+    assert gaussians_per_token(student, None) is None
+    assert gaussians_per_token(student, own) is None
+    with pytest.raises(InputError, match=f"found 8192, expected {own}"):
+        gaussians_per_token(student, 8192)
+
+
 def test_the_input_camera_is_predicted_where_it_is_not_given(tiny_student):
     noise, cameras, image, elevation = inputs(tiny_student.config)
     decoded = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image)
-    assert torch.equal(decoded.camera.elevation_deg, decoded.view.predicted.elevation_deg)
+    assert torch.equal(decoded.view.camera.elevation_deg, decoded.view.predicted.elevation_deg)
     assert (decoded.view.predicted.distance > 0).all()
     given = tiny_student.decode(noise, cameras.conditions().expand(2, -1, -1), image, elevation)
-    assert torch.equal(given.camera.elevation_deg, elevation)
-    assert torch.equal(given.camera.distance, given.view.predicted.distance)
+    assert torch.equal(given.view.camera.elevation_deg, elevation)
+    assert torch.equal(given.view.camera.distance, given.view.predicted.distance)
+
+
+def test_the_camera_that_is_told_bears_on_the_surfaces_but_not_on_the_one_that_is_found():
+    student = stir(student_of())
+    image = inputs(student.config)[2]
+    level, above = (student.look_at(image, torch.full((2,), degrees), torch.full((2,), 1.5)) for degrees in (0.0, 30.0))
+    assert torch.equal(level.predicted.elevation_deg, above.predicted.elevation_deg)
+    assert level.surfaces is not None
+    assert above.surfaces is not None
+    assert (level.surfaces - above.surfaces).abs().max() > 1e-4
+    found = student.look_at(image)
+    told = student.look_at(image, found.predicted.elevation_deg, found.predicted.distance)
+    assert torch.equal(found.surfaces, told.surfaces)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -77,6 +77,22 @@ def test_it_learns(tmp_path):
     assert load_model_file(tmp_path / "last.safetensors", "toy").about["steps"] == result["step"]
 
 
+def test_half_precision_is_that_of_products_and_weights_stay_whole(tmp_path):
+    """bfloat16 has 8 bits: the first losses agree to a few of them, and are not the same numbers."""
+    whole, half = (
+        fit(toy_recipe(), replace(CONFIG, precision=precision, log_every=1), tmp_path / precision, QUIET)
+        for precision in ("float32", "bfloat16")
+    )
+    assert whole["finished"]
+    assert half["finished"]
+    first = [
+        next(e["loss"] for e in read_journal(tmp_path / name / "metrics.jsonl") if e["kind"] == "train") for name in ("float32", "bfloat16")
+    ]
+    assert first[0] != first[1]
+    assert first[1] == pytest.approx(first[0], rel=0.03)
+    assert all(t.dtype == torch.float32 for t in final_state(tmp_path / "bfloat16").network.values())
+
+
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     fit(toy_recipe(), CONFIG, tmp_path / "whole", QUIET)
     for steps in (7, 23):

@@ -6,7 +6,6 @@ dd3g evaluate --objects MESHES --out report
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 
@@ -24,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-        help="processes that render truth",
+        metavar="N",
+        help="processes that render truth (default: one for each core that the process may use)",
     )
     parser.add_argument("--json", action="store_true", help="print results.json as well")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -35,9 +34,11 @@ def run(options: argparse.Namespace) -> int:
     """Evaluates, prints the table, and returns the exit status."""
     import json
 
+    from dd3g.core.threads import usable_cores
     from dd3g.evaluate import EvaluateOptions, evaluate
 
-    wanted = EvaluateOptions(options.objects, options.list, options.model, options.mean_of, options.workers, options.quiet)
+    workers = usable_cores() if options.workers is None else options.workers
+    wanted = EvaluateOptions(options.objects, options.list, options.model, options.mean_of, workers, options.quiet)
     results = evaluate(wanted, options.out)
     if options.json:
         print(json.dumps(results, indent=2))

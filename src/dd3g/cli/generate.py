@@ -43,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Generates, and returns the exit status."""
     from dd3g.cli.generating import GenerateOptions, generate_all
-    from dd3g.student.inference import GAUSSIANS
 
     return generate_all(
         GenerateOptions(
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             background=options.background,
             model=options.model,
             elevation_deg=options.elevation,
-            gaussians=GAUSSIANS if options.gaussians is None else options.gaussians,
+            gaussians=options.gaussians,
             orientation=options.orient,
             skip_existing=options.skip_existing,
             as_json=options.json,

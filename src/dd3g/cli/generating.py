@@ -16,7 +16,7 @@ from dd3g.core.files import is_file, is_folder, sweep_partial, write_json
 from dd3g.formats import Orientation
 from dd3g.photos import Background, prepare
 from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
-from dd3g.student.inference import GAUSSIANS, gaussians_per_token
+from dd3g.student.inference import gaussians_per_token
 
 FORMATS = ("ply", "mp4", "png")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what a folder is searched for; a named file may end in anything
@@ -36,7 +36,7 @@ class GenerateOptions:
     background: Background = "auto"
     model: str = "bundled"
     elevation_deg: float | None = None
-    gaussians: int = GAUSSIANS
+    gaussians: int | None = None
     orientation: Orientation = "supersplat"
     skip_existing: bool = False
     as_json: bool = False

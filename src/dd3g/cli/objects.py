@@ -11,7 +11,6 @@ VIEWS/failures.json; the exit status is then 2.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input-size", type=int, metavar="PX", help="side of the input pictures (default 192)")
     parser.add_argument("--supersampling", type=int, metavar="S", help="S x S rays a pixel (default 3)")
     parser.add_argument("--light", help="light of the target pictures: sky (default) or ambient")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that the process may use)")
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="also draw a contact sheet of what is in VIEWS")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -39,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs `dd3g objects`."""
     from dd3g.core.errors import InputError
+    from dd3g.core.threads import usable_cores
     from dd3g.objects.collection import find_meshes, jobs_for_files, jobs_for_seeds, render_collection
     from dd3g.objects.rig import RIGS
 
@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("name either a folder of meshes or --procedural N, and not both")
     if options.list is not None and options.meshes is None:
         raise InputError("--list: names paths in a folder of meshes; name that folder too")
-    if options.workers < 1:
-        raise InputError(f"--workers: found {options.workers}, expected at least 1")
+    workers = usable_cores() if options.workers is None else options.workers
+    if workers < 1:
+        raise InputError(f"--workers: found {workers}, expected at least 1")
     if options.rig not in RIGS:
         raise InputError(f"--rig: found {options.rig!r}, expected one of {', '.join(RIGS)}")
     given = {
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         jobs = jobs_for_files(options.meshes, find_meshes(options.meshes, options.list), rig, options.seed, options.out)
     summary = render_collection(
         jobs,
-        workers=min(options.workers, len(jobs)),
+        workers=min(workers, len(jobs)),
         quiet=options.quiet,
         report=lambda line: print(f"dd3g objects: {line}", file=sys.stderr),
     )

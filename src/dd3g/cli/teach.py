@@ -1,6 +1,8 @@
 """Train the networks round the student. Safe to kill; the same command goes on.
 
 dd3g teach encoder views --dev views-dev --out run-encoder      then: dd3g train views --init run-encoder/model.safetensors ...
+dd3g teach codec views --dev views-dev --out run-codec
+dd3g teach unet views --codec run-codec/model.safetensors --dev views-dev --out run-teacher
 dd3g teach background --views views --photographs DIR --out run-background
 """
 
@@ -18,6 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument("--preset", default="small", help="preset of the student (default: small)")
     encoder.add_argument("--init", metavar="CKPT", help="start from this student's weights; 'bundled' for the package's own")
 
+    codec = networks.add_parser("codec", help="pictures with alpha <-> latents, in which the teacher works")
+    codec.add_argument("views", nargs="+", metavar="VIEWS", help="folders of views to learn from")
+    codec.add_argument("--dev", metavar="VIEWS", help="views to choose the best checkpoint by (never learnt from)")
+    codec.add_argument("--init", metavar="CKPT", help="start from this codec's weights")
+
+    unet = networks.add_parser("unet", help="the teacher: a diffusion model of four views given one picture")
+    unet.add_argument("views", nargs="+", metavar="VIEWS", help="folders of views to learn from")
+    unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works")
+    unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead")
+    unet.add_argument("--dev", metavar="VIEWS", help="views to choose the best checkpoint by (never learnt from)")
+
     background = networks.add_parser("background", help="the network that cuts objects out of photographs")
     background.add_argument("--views", nargs="*", default=[], metavar="VIEWS", help="folders of `dd3g objects`, whose inputs are objects")
     background.add_argument("--cutouts", nargs="*", default=[], metavar="DIR", help="folders of RGBA pictures of objects")
@@ -31,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     background.add_argument("--dev-labelled", nargs="*", default=[], metavar="DIR")
     background.add_argument("--init", metavar="RUN", help="folder of an earlier run to start from")
     background.add_argument("--size", type=int, metavar="PX", help="side of the pictures that are learnt from")
-    for command in (encoder, background):
+    for command in (encoder, codec, unet, background):
         command.add_argument("--out", required=True, metavar="RUN", help="folder of the run; resumed if it exists")
         command.add_argument("--steps", type=int, help="optimiser steps of the whole run")
         command.add_argument("--batch", type=int, help="pictures a step")
@@ -47,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from dd3g.training import SessionConfig
 
     session = SessionConfig(max_minutes=options.max_minutes, threads=options.threads, device=options.device)
-    {"encoder": _encoder, "background": _background}[options.network](options, session)
+    {"encoder": _encoder, "codec": _codec, "unet": _unet, "background": _background}[options.network](options, session)
     return 0
 
 
@@ -65,6 +78,37 @@ def _encoder(options: argparse.Namespace, session) -> None:
         overrides=tuple(options.set),
     )
     run_encoder(wanted, options.out, session)
+
+
+def _codec(options: argparse.Namespace, session) -> None:
+    from dd3g.recipes.codec_run import CodecRunOptions, run_codec
+
+    wanted = CodecRunOptions(
+        views=tuple(options.views),
+        dev=options.dev,
+        init=options.init,
+        steps=options.steps,
+        batch=options.batch,
+        seed=options.seed,
+        overrides=tuple(options.set),
+    )
+    run_codec(wanted, options.out, session)
+
+
+def _unet(options: argparse.Namespace, session) -> None:
+    from dd3g.recipes.teacher_run import TeacherRunOptions, run_teacher
+
+    wanted = TeacherRunOptions(
+        views=tuple(options.views),
+        codec=options.codec,
+        dev=options.dev,
+        init=options.init,
+        steps=options.steps,
+        batch=options.batch,
+        seed=options.seed,
+        overrides=tuple(options.set),
+    )
+    run_teacher(wanted, options.out, session)
 
 
 def _background(options: argparse.Namespace, session) -> None:

@@ -1,9 +1,15 @@
-"""Work that must not depend on the number of threads."""
+"""How many cores there are, and work that must not depend on the number of threads."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; containers and schedulers often grant fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

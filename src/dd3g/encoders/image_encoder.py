@@ -25,6 +25,7 @@ class ImageEncoderConfig:
     heads: int = 8
     fine_channels: int = 64  # of the feature map at stride 4
     place_numbers: int = 4  # what it is told of the picture beside its pixels: where the crop lay, how large it was
+    camera_numbers: int = 2  # what it is told of the camera half way up, once that is known
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,22 @@ class ImageFeatures:
     fine: Float[Tensor, "b c h w"]
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """A picture half way through the encoder, before anything is known of its camera."""
+
+    quarter: Float[Tensor, "b c4 h4 w4"]
+    eighth: Float[Tensor, "b c8 h8 w8"]
+    tokens: Float[Tensor, "b t d"]  # after the first half of the blocks
+
+
 class ImageEncoder(nn.Module):
-    """Prepared RGBA picture -> :class:`ImageFeatures`."""
+    """Prepared RGBA picture -> :class:`ImageFeatures`, in two halves.
+
+    glimpse = encoder.glimpse(image, place)
+    encoder.tokens(glimpse)                   # for whoever finds out where the camera stood
+    encoder.features(glimpse, camera)         # with it: shape from one picture depends on where it was taken from
+    """
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
@@ -47,7 +62,11 @@ class ImageEncoder(nn.Module):
         self.to_eighth = nn.Sequential(nn.Conv2d(c4, c8, 3, 2, 1), ConvBlock(c8), ConvBlock(c8))
         self.to_tokens = nn.Conv2d(c8, config.width, 3, 2, 1)
         side = config.size // 16
-        self.place = nn.Linear(config.place_numbers, config.width)
+        self.place = nn.Linear(config.place_numbers, config.width) if config.place_numbers else None
+        self.camera = nn.Linear(config.camera_numbers, config.width) if config.camera_numbers else None
+        if self.camera is not None:
+            nn.init.zeros_(self.camera.weight)
+            nn.init.zeros_(self.camera.bias)
         self.position = nn.Parameter(torch.randn(1, side * side, config.width) * 0.02)
         self.blocks = nn.ModuleList(SelfAttentionBlock(config.width, config.heads) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.width)
@@ -62,22 +81,37 @@ class ImageEncoder(nn.Module):
         """Number of tokens a picture becomes."""
         return (self.config.size // 16) ** 2
 
-    def forward(self, image: Float[Tensor, "b 4 h w"], place: Float[Tensor, "b n"]) -> ImageFeatures:
-        """Encodes straight RGBA in [0, 1], told ``place``; colour under alpha 0 has no influence."""
+    def glimpse(self, image: Float[Tensor, "b 4 h w"], place: Float[Tensor, "b n"]) -> Glimpse:
+        """Reads straight RGBA in [0, 1], told ``place`` (of width 0: nothing); colour under alpha 0 has no influence."""
         size = self.config.size
         premultiplied = torch.cat([(image[:, :3] - 0.5) * image[:, 3:], image[:, 3:]], 1)
         if image.shape[-2:] != (size, size):
             premultiplied = F.interpolate(premultiplied, (size, size), mode="bilinear", antialias=True, align_corners=False)
         quarter = self.to_quarter(self.stem(premultiplied))
         eighth = self.to_eighth(quarter)
-        tokens = self.to_tokens(eighth).flatten(2).transpose(1, 2) + self.position + self.place(place)[:, None]
-        for block in self.blocks:
+        tokens = self.to_tokens(eighth).flatten(2).transpose(1, 2) + self.position
+        if self.place is not None:
+            tokens = tokens + self.place(place)[:, None]
+        for block in self.blocks[: len(self.blocks) // 2]:
             tokens = block(tokens)
-        tokens = self.norm(tokens)
-        side = size // 16
+        return Glimpse(quarter, eighth, tokens)
+
+    def tokens(self, glimpse: Glimpse, camera: Float[Tensor, "b m"] | None = None) -> Float[Tensor, "b t d"]:
+        """The second half of the blocks; ``camera`` None: not known."""
+        tokens = glimpse.tokens
+        if camera is not None and self.camera is not None:
+            tokens = tokens + self.camera(camera)[:, None]
+        for block in self.blocks[len(self.blocks) // 2 :]:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def features(self, glimpse: Glimpse, camera: Float[Tensor, "b m"]) -> ImageFeatures:
+        """Tokens and fine map of a picture whose camera is known."""
+        tokens = self.tokens(glimpse, camera)
+        side = self.config.size // 16
         top = tokens.transpose(1, 2).unflatten(2, (side, side))
-        eighth = self.merge_eighth(F.interpolate(self.down_eighth(top), scale_factor=2.0, mode="nearest") + eighth)
-        fine = F.interpolate(self.down_quarter(eighth), scale_factor=2.0, mode="nearest") + self.side_quarter(quarter)
+        eighth = self.merge_eighth(F.interpolate(self.down_eighth(top), scale_factor=2.0, mode="nearest") + glimpse.eighth)
+        fine = F.interpolate(self.down_quarter(eighth), scale_factor=2.0, mode="nearest") + self.side_quarter(glimpse.quarter)
         return ImageFeatures(tokens, self.merge_quarter(fine))
 
 

@@ -104,7 +104,7 @@ def encoder_recipe(
 
 def encoder_losses(task: EncoderTask, batch: StudentBatch, config: EncoderLossConfig, teacher: MobileNetV2 | None) -> dict[str, Tensor]:
     """Dense geometry, camera and semantics of a batch of pictures."""
-    view = task.student.look_at(batch.image)
+    view = task.student.look_at(batch.image, batch.elevation_deg, batch.distance)
     terms = {
         "surfaces": config.surfaces * surface_loss(view, batch.towards),
         "slopes": config.slopes * slope_loss(view, batch.towards),
@@ -125,7 +125,8 @@ def semantic_loss(task: EncoderTask, view: View, teacher: MobileNetV2) -> Float[
 
 @torch.no_grad()
 def dev_surfaces(student: PEPD, dev: ViewsPack) -> dict[str, float]:
-    """Mean errors over every input of ``dev``: surfaces (object units, mean over pictures), elevation (deg), distance (factor)."""
+    """Mean errors over every input of ``dev``: surfaces, the camera being told (object units, mean over pictures); elevation (deg) and
+    distance (factor), as found."""
     surface, tilt, lens = [], [], []
     for view, batch in _dev_views(student, dev, [(i, m) for i in range(len(dev)) for m in range(dev.inputs.rgba.shape[1])]):
         found, valid = surface_grid(view, batch["towards"])
@@ -166,4 +167,5 @@ def _dev_views(student: PEPD, dev: ViewsPack, chosen: Sequence[tuple[int, int]])
         source = read_sources(store, objects, views)
         framed = frame_inputs(source, source.rgba.shape[-1], as_is=source.on_rig)
         batch = {"towards": framed.towards, "elevation_deg": source.elevation_deg, "distance": framed.scale * source.radius}
-        yield student.look_at(framed.image.to(device)), {name: value.to(device) for name, value in batch.items()}
+        batch = {name: value.to(device) for name, value in batch.items()}
+        yield student.look_at(framed.image.to(device), batch["elevation_deg"], batch["distance"]), batch

@@ -69,6 +69,6 @@ def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:
     means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, cropped, tokens, fine, *seeded = tensors
     surfaces = seeded[0] if seeded else None
     box, predicted = ObjectBox(centre, half), InputCamera(elevation, distance)
-    view = View(batch.image, cropped, box, ImageFeatures(tokens, fine), surfaces, predicted)
-    used = InputCamera(batch.elevation_deg, batch.distance)
-    return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, Seeds(*seeded[1:]) if seeded else None, used, view)
+    camera = InputCamera(batch.elevation_deg, batch.distance)
+    view = View(batch.image, cropped, box, ImageFeatures(tokens, fine), surfaces, predicted, camera)
+    return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, Seeds(*seeded[1:]) if seeded else None, view)

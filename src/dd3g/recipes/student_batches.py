@@ -30,6 +30,7 @@ class StudentDataConfig:
     render_size: int = 64  # of the targets, at most their own size
     mirror: float = 0.5  # probability of a left-right flip of everything
     recolour: float = 0.5  # probability of other colours, the same for input and targets
+    white: float = 0.0  # share of target views over white, which results are looked at and measured on; the rest over any colour
     degrade: float = 0.3  # probability of blur and noise on the input alone
     repeat: tuple[tuple[str, int], ...] = ()  # (name prefix, times per epoch) for objects that should be seen more often
 
@@ -99,13 +100,16 @@ class StudentBatches:
         # the mirrored picture is the mirrored world's, seen by the mirrored camera
         both = torch.diag_embed(torch.cat([flip, torch.ones_like(flip[:, :1])], 1))[:, None]
         cameras = replace(cameras, camera_from_world=both @ cameras.camera_from_world @ both)
-        image, target = _recoloured([image, target], self._chance(random, config.recolour), random)
+        image, target = recoloured([image, target], self._chance(random, config.recolour), random)
         image = _degraded(image, self._chance(random, config.degrade), random, on_device)
 
+        noise, background = random.standard_normal((b, *self.noise_shape), np.float32), random.random((b, v, 3), np.float32)
+        if config.white > 0:  # without it, batches are those of before
+            background = np.where(random.random((b, v, 1)) < config.white, np.float32(1), background)
         size = min(config.render_size, self.targets.width)
         rgb, alpha = _shrunk(target, size)
         return StudentBatch(
-            noise=torch.from_numpy(random.standard_normal((b, *self.noise_shape), np.float32)).to(self.device),
+            noise=torch.from_numpy(noise).to(self.device),
             conditions=self._conditions.expand(b, -1, -1),
             image=image,
             elevation_deg=source.elevation_deg,
@@ -116,7 +120,7 @@ class StudentBatches:
             cameras=cameras.resized(size, size),
             scale=framed.scale,
             offset=framed.offset * flip,
-            background=torch.from_numpy(random.random((b, v, 3), np.float32)).to(self.device),
+            background=torch.from_numpy(background).to(self.device),
         )
 
     def _order(self, step: int) -> list[int]:
@@ -146,7 +150,7 @@ def _shrunk(rgba: Float[Tensor, "b v 4 h w"], size: int) -> tuple[Float[Tensor, 
     return (rgb / alpha.clamp_min(1e-4)).clamp(0, 1), alpha.clamp(0, 1)
 
 
-def _recoloured(pictures: list[Tensor], which: Bool[Tensor, " b"], random: np.random.Generator) -> list[Tensor]:
+def recoloured(pictures: list[Tensor], which: Bool[Tensor, " b"], random: np.random.Generator) -> list[Tensor]:
     """Channels permuted or mixed a little, and a gamma: the same for all pictures (b, ..., 4, h, w) of a sample."""
     b, device = len(which), which.device
     order = np.where(random.random((b, 1)) < 0.5, np.argsort(random.random((b, 3)), 1), np.arange(3))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from dd3g.core.errors import InputError
 from dd3g.core.views_folder import list_object_folders, load_object_views
@@ -23,6 +23,20 @@ from dd3g.training import FitConfig, SessionConfig, check_device, fit
 from dd3g.training.overrides import override
 
 Config = TypeVar("Config")
+
+
+@runtime_checkable
+class _Options(Protocol):
+    """What every network's options have."""
+
+    @property
+    def steps(self) -> int | None: ...
+    @property
+    def batch(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def overrides(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -69,12 +83,12 @@ def resolve(options: StudentRunOptions) -> StudentRunConfig:
     """
     config = StudentRunConfig(_model_of(options))
     config = replace(config, loss=replace(config.loss, perceptual=options.perceptual))
-    return _with_options(config, options)
+    return with_options(config, options)
 
 
 def resolve_encoder(options: StudentRunOptions) -> EncoderRunConfig:
     """As :func:`resolve`, for the encoder."""
-    return _with_options(EncoderRunConfig(_model_of(options)), options)
+    return with_options(EncoderRunConfig(_model_of(options)), options)
 
 
 def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
@@ -83,7 +97,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if options.graphs and not session.device.startswith("cuda"):
         raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train on a GPU")
     config = resolve(options)
-    train, dev, provenance = _data_of(options, session)
+    train, dev, provenance = data_of(options.views, options.dev, session)
     recipe = student_recipe(
         config.model,
         config.data,
@@ -106,7 +120,7 @@ def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session
     """Teaches the encoder as asked, or goes on with it."""
     check_device(session.device)
     config = resolve_encoder(options)
-    train, dev, provenance = _data_of(options, session)
+    train, dev, provenance = data_of(options.views, options.dev, session)
     if config.loss.semantics > 0:
         provenance = {**provenance, "distilled_from": THIRD_PARTY["mobilenet-v2"].what}
     recipe = encoder_recipe(
@@ -127,7 +141,12 @@ def _model_of(options: StudentRunOptions) -> PEPDConfig:
     return PRESETS[options.preset]()
 
 
-def _with_options(config: Config, options: StudentRunOptions) -> Config:
+def with_options(config: Config, options: _Options) -> Config:
+    """A configuration with a run's options and overrides.
+
+    Raises:
+        InputError: An unknown setting.
+    """
     assignments = [f"fit.seed={options.seed}"]
     assignments += [f"fit.steps={options.steps}"] if options.steps is not None else []
     assignments += [f"data.batch={options.batch}"] if options.batch is not None else []
@@ -136,11 +155,19 @@ def _with_options(config: Config, options: StudentRunOptions) -> Config:
     return config
 
 
-def _data_of(options: StudentRunOptions, session: SessionConfig) -> tuple[list[ViewsPack], ViewsPack | None, dict[str, Any]]:
-    packs = [open_pack(place, quiet=session.quiet) for place in options.views]
-    dev = open_pack(options.dev, quiet=session.quiet) if options.dev else None
+def data_of(
+    views: Sequence[str], dev_views: str | None, session: SessionConfig
+) -> tuple[list[ViewsPack], ViewsPack | None, dict[str, Any]]:
+    """What is learnt from, what chooses, and the credits that go into the model file.
+
+    Raises:
+        ViewsError: No views there.
+        InputError: Objects of ``dev_views`` among those that are learnt from.
+    """
+    packs = [open_pack(place, quiet=session.quiet) for place in views]
+    dev = open_pack(dev_views, quiet=session.quiet) if dev_views else None
     _refuse_shared_objects(packs, dev)
-    return packs, dev, {"data": [credits_of(place) for place in options.views]}
+    return packs, dev, {"data": [credits_of(place) for place in views]}
 
 
 def credits_of(place: str | os.PathLike[str]) -> dict[str, Any]:

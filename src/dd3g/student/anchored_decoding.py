@@ -50,7 +50,8 @@ class View:
     box: ObjectBox
     features: ImageFeatures  # of the crop
     surfaces: Float[Tensor, "b 2 g g"] | None  # first and last, in half sides of the box (student/surfaces.py)
-    predicted: InputCamera
+    predicted: InputCamera  # read off the picture
+    camera: InputCamera  # that is used: given, or the predicted one
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ class Decoded:
     xy: Float[Tensor, "b n 2"]  # where the input picture sees mu, -1..1
     towards: Float[Tensor, "b n"]  # how far mu stands towards the input camera from the plane through the origin
     seeds: Seeds | None
-    camera: InputCamera  # that was used
     view: View
 
 
@@ -96,10 +96,10 @@ class AnchoredDecoder(nn.Module):
         tokens: Float[Tensor, "b t d"],
         patterns: int,
         view: View,
-        camera: InputCamera,
         gaussians_per_token: int | None = None,
     ) -> Decoded:
         """Decodes the first ``patterns`` tokens, each with the Gaussians of its patch of the matte."""
+        camera = view.camera
         per_token = gaussians_per_token or self.config.gaussians_per_token
         count = patterns * per_token
         seeds = seed_matte(view.cropped[:, 3:], view.box, count, self.config.edge_layers) if self.config.seeded else None
@@ -126,7 +126,7 @@ class AnchoredDecoder(nn.Module):
             tokens = block(tokens)
         state = self.update_c(state, tokens[:, :patterns])
         rgb, opacities = self._paint(state, rgba)
-        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, camera, view)
+        return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, seeds, view)
 
     @staticmethod
     def _surfaces_at(seeds: Seeds, view: View) -> Float[Tensor, "b n 2"]:

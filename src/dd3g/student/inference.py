@@ -38,7 +38,7 @@ def infer(
     *,
     elevation_deg: float | None = None,
     distance: float | None = None,
-    gaussians: int = GAUSSIANS,
+    gaussians: int | None = None,
 ) -> Inferred:
     """Makes one object.
 
@@ -48,34 +48,44 @@ def infer(
         key: Of the noise N.
         elevation_deg: Of the camera that took the picture; predicted if None.
         distance: Of that camera, object units (1.5 for views of the rig); predicted if None.
-        gaussians: How many splats to make, rounded to a multiple of the student's tokens; decoders with free taps have their own number.
+        gaussians: How many splats to make, rounded to a multiple of the student's tokens; None: GAUSSIANS, or the decoder's own number
+            where its taps are free.
 
     Raises:
-        InputError: Fewer Gaussians than tokens, or more than memory bears.
+        InputError: Fewer Gaussians than tokens, more than memory bears, or another number than free taps have.
     """
     device = next(student.parameters()).device
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
     elevation, away = (None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance))
     conditions = canonical_rig().conditions()[None].to(device)
     with one_thread():
-        decoded = student.decode(noise, conditions, rgba[None].to(device), elevation, away, gaussians_per_token(student, gaussians))
+        decoded = student.decode(
+            noise, conditions, rgba[None].to(device), elevation, away, gaussians_per_token(student, gaussians), both_ways=True
+        )
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     if decoded.seeds is not None:
         splats = replace(splats, scales=splats.scales * _WIDENED)
     visible = splats.opacities >= _INVISIBLE
-    return Inferred(splats.map(lambda t: t[visible]), decoded.camera.elevation_deg.item())
+    return Inferred(splats.map(lambda t: t[visible]), decoded.view.camera.elevation_deg.item())
 
 
-def gaussians_per_token(student: PEPD, gaussians: int) -> int | None:
+def gaussians_per_token(student: PEPD, gaussians: int | None) -> int | None:
     """How many splats each token makes for a budget; None for decoders that have their own number.
 
     Raises:
-        InputError: Fewer Gaussians than tokens, or more than memory bears.
+        InputError: Fewer Gaussians than tokens, more than memory bears, or another number than free taps have.
     """
     config = student.config
     if not (isinstance(config.decoding, AnchoredDecodingConfig) and config.decoding.seeded):
+        if gaussians not in (None, config.gaussian_count):
+            raise InputError(
+                f"gaussians: found {gaussians}, expected {config.gaussian_count}: this model has free taps, and no other number; "
+                "leave the option out"
+            )
         return None
     tokens = config.extraction.token_count
+    if gaussians is None:
+        gaussians = GAUSSIANS
     if not tokens <= gaussians <= MOST_GAUSSIANS:
         raise InputError(f"gaussians: found {gaussians}, expected {tokens} (one a token) to {MOST_GAUSSIANS}")
     return round(gaussians / tokens)

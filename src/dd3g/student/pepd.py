@@ -8,8 +8,6 @@ pattern tokens (+) image tokens, joined in sequence, each with its type
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,13 +15,14 @@ from torch import Tensor, nn
 from dd3g.core import Cameras, Gaussians
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.encoders import ImageEncoder
+from dd3g.encoders.image_encoder import Glimpse
 from dd3g.student.anchored_decoding import AnchoredDecoder, Decoded, InputCamera, View
 from dd3g.student.config import AnchoredDecodingConfig, PEPDConfig, PlainDecodingConfig
 from dd3g.student.look_back import project
-from dd3g.student.object_box import box_of, crop
+from dd3g.student.object_box import ObjectBox, box_of, crop
 from dd3g.student.pattern_extraction import PatternExtraction
 from dd3g.student.plain_decoding import PlainDecoder
-from dd3g.student.surfaces import SurfaceHead, set_upright
+from dd3g.student.surfaces import SurfaceHead
 
 _ELEVATION_SCALE_DEG = 20.0  # spread and middle of what is seen in training
 _ELEVATION_MEAN_DEG = 10.0
@@ -87,6 +86,7 @@ class PEPD(nn.Module):
         elevation_deg: Float[Tensor, " b"] | None = None,
         distance: Float[Tensor, " b"] | None = None,
         gaussians_per_token: int | None = None,
+        both_ways: bool = False,
     ) -> Decoded:
         """As :meth:`forward`, with what supervision needs beside the Gaussians.
 
@@ -97,36 +97,67 @@ class PEPD(nn.Module):
             elevation_deg: Elevation of the input camera, or None to predict it.
             distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
+            both_ways: Read the picture's mirror image as well, see :meth:`look_at`.
         """
-        view = self.look_at(image)
-        used = InputCamera(
-            view.predicted.elevation_deg if elevation_deg is None else elevation_deg,
-            view.predicted.distance if distance is None else distance,
-        )
-        if view.surfaces is not None:
-            upright = set_upright(view.surfaces, view.box, view.predicted.elevation_deg.detach(), used.elevation_deg)
-            view = replace(view, surfaces=upright)
+        view = self.look_at(image, elevation_deg, distance, both_ways=both_ways)
         tokens = view.features.tokens
         patterns = self.extraction(noise, conditions, tokens) + self.pattern_type
-        joined = torch.cat([patterns, self.image_in(tokens) + self.image_type], 1) + self.place_in(_place_numbers(view, used))[:, None]
+        joined = (
+            torch.cat([patterns, self.image_in(tokens) + self.image_type], 1)
+            + self.place_in(torch.cat([view.box.numbers(), camera_numbers(view.camera)], 1))[:, None]
+        )
         if isinstance(self.decoder, PlainDecoder):
             gaussians = self.decoder(joined, patterns.shape[1])
-            xy, towards = project(gaussians.means, used.elevation_deg, used.distance)
-            return Decoded(gaussians, xy, towards, None, used, view)
-        return self.decoder(joined, patterns.shape[1], view, used, gaussians_per_token)
+            xy, towards = project(gaussians.means, view.camera.elevation_deg, view.camera.distance)
+            return Decoded(gaussians, xy, towards, None, view)
+        return self.decoder(joined, patterns.shape[1], view, gaussians_per_token)
 
-    def look_at(self, image: Float[Tensor, "b 4 h w"]) -> View:
-        """Everything that is known of the picture before noise and cameras enter."""
+    def look_at(
+        self,
+        image: Float[Tensor, "b 4 h w"],
+        elevation_deg: Float[Tensor, " b"] | None = None,
+        distance: Float[Tensor, " b"] | None = None,
+        *,
+        both_ways: bool = False,
+    ) -> View:
+        """Everything that is known of the picture before noise and cameras enter.
+
+        The picture is read twice from half way up: once to find its camera, then knowing it (the one given, else the one found).
+
+        Args:
+            image: II.
+            elevation_deg: Elevation of its camera, if known.
+            distance: Its distance, if known.
+            both_ways: Read its mirror image as well, and take the mean of the two cameras and of the two surfaces: what a mirrored world
+                would look like is known, and a guess that changes with it is half a mistake.
+        """
+        box, cropped, glimpse, numbers = self._glance(image)
+        mirrored = self._glance(image.flip(-1)) if both_ways else None
+        if mirrored is not None:
+            numbers = (numbers + mirrored[3]) / 2
+        found = InputCamera(numbers[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * numbers[:, 1].clamp(-1, 2).exp())
+        # How well it is found is asked of it directly; surfaces must not bend it to their liking.
+        camera = InputCamera(
+            found.elevation_deg.detach() if elevation_deg is None else elevation_deg,
+            found.distance.detach() if distance is None else distance,
+        )
+        features = self.encoder.features(glimpse, camera_numbers(camera))
+        surfaces = None
+        if self.surfaces is not None:
+            surfaces = self.surfaces(features.fine, cropped[:, 3:])
+            if mirrored is not None:
+                fine = self.encoder.features(mirrored[2], camera_numbers(camera)).fine
+                surfaces = (surfaces + self.surfaces(fine, mirrored[1][:, 3:]).flip(-1)) / 2
+        return View(image, cropped, box, features, surfaces, found, camera)
+
+    def _glance(self, image: Float[Tensor, "b 4 h w"]) -> tuple[ObjectBox, Tensor, Glimpse, Tensor]:
+        """Box, crop, the encoder's first half, and the camera as the network says it."""
         box = box_of(image[:, 3:])
         cropped = crop(image, box, self.config.encoder.size)
-        features = self.encoder(cropped, box.numbers())
-        surfaces = None if self.surfaces is None else self.surfaces(features.fine, cropped[:, 3:])
-        raw = self.camera(torch.cat([features.tokens.mean(1), box.numbers()], 1))
-        camera = InputCamera(raw[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * raw[:, 1].clamp(-1, 2).exp())
-        return View(image, cropped, box, features, surfaces, camera)
+        glimpse = self.encoder.glimpse(cropped, box.numbers())
+        return box, cropped, glimpse, self.camera(torch.cat([self.encoder.tokens(glimpse).mean(1), box.numbers()], 1)).float()
 
 
-def _place_numbers(view: View, camera: InputCamera) -> Float[Tensor, "b 6"]:
-    """Where the object lies in its picture, and the camera that it is decoded for: what is upright and how deep the frame is."""
-    tilt = camera.elevation_deg / _ELEVATION_SCALE_DEG
-    return torch.cat([view.box.numbers(), tilt[:, None], 3 * (camera.distance / RIG_RADIUS).log()[:, None]], 1)
+def camera_numbers(camera: InputCamera) -> Float[Tensor, "b 2"]:
+    """What the networks are told of the input camera: which way is up, and how deep the frame is."""
+    return torch.stack([camera.elevation_deg / _ELEVATION_SCALE_DEG, 3 * (camera.distance / RIG_RADIUS).log()], 1)

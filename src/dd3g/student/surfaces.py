@@ -6,14 +6,11 @@ samples than renders of other sides do; at generation it only decides where mu s
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dd3g.student.object_box import ObjectBox
 from dd3g.student.seeding import GRID, inflate
 
 
@@ -38,17 +35,3 @@ class SurfaceHead(nn.Module):
             height = inflate(matte)[:, None]
         change = F.pixel_shuffle(self.leave(F.silu(self.mix(fine))), self.factor)
         return torch.cat([height, -height], 1) + change
-
-
-def set_upright(
-    surfaces: Float[Tensor, "b 2 g g"], box: ObjectBox, read_deg: Float[Tensor, " b"], used_deg: Float[Tensor, " b"]
-) -> Float[Tensor, "b 2 g g"]:
-    """Surfaces read off a picture as if its camera stood at ``read_deg``, for the camera at ``used_deg`` that took it.
-
-    What stands upright in the world leans by tan(elevation) in the camera's frame: a step up the picture is that much of a step towards
-    the camera. A network that takes a picture from the front for one from above would lay the object back; this stands it up again.
-    """
-    lean = torch.tan(used_deg * (math.pi / 180)) - torch.tan(read_deg * (math.pi / 180))
-    line = (torch.arange(surfaces.shape[-1], device=surfaces.device) + 0.5) / surfaces.shape[-1] * 2 - 1
-    up = -(box.centre[:, 1:] / box.half[:, None] + line)  # half sides of the box above the plane of the origin
-    return surfaces + (lean[:, None] * up)[:, None, :, None]

@@ -21,6 +21,7 @@ class FitConfig:
     clip_norm: float = 1.0  # global norm of the gradient
     ema_decay: float = 0.999
     seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: of matrix products and convolutions; weights stay float32
     on_nonfinite: Literal["stop", "skip"] = "stop"
     log_every: int = 20
     save_every_s: float = 120.0

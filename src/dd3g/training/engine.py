@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from dd3g.core.errors import TrainingError
 from dd3g.core.files import make_folder, sweep_partial, write_atomically, write_json
 from dd3g.core.progress import duration
+from dd3g.core.threads import usable_cores
 from dd3g.training.average import Average
 from dd3g.training.checkpoint import State, load_state, save_state
 from dd3g.training.config import FitConfig, SessionConfig, learning_rate
@@ -61,7 +62,7 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     session = session or SessionConfig()
     run = make_folder(out)
     sweep_partial(run)
-    threads = session.threads or _usable_cores()
+    threads = session.threads or usable_cores()
     torch.set_num_threads(threads)
     device = torch.device(session.device)
     if device.type == "cuda":
@@ -93,7 +94,8 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
         while step < config.steps and not stopping():
             torch.manual_seed(_mix(config.seed, step))  # whatever a loss draws depends on the step alone
             batch = ahead.take(step)
-            terms = recipe.losses(network, batch, step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                terms = {name: term.float() for name, term in recipe.losses(network, batch, step).items()}
             loss = torch.stack(list(terms.values())).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -264,10 +266,6 @@ def _mix(seed: int, step: int) -> int:
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     return (x ^ (x >> 31)) & 0x7FFFFFFFFFFFFFFF
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _machine(threads: int, device: torch.device) -> dict[str, Any]:

@@ -1,0 +1,122 @@
+"""Pictures with alpha <-> latents, 8 x 8 pixels to one place: where the teacher's diffusion happens.
+
+Our own weights on the architecture that diffusers calls AutoencoderTiny (plain convolutions, deterministic both ways), with four channels
+in and out. The teacher's views then come with an alpha that was decoded, and never guessed from a white background. Parameters have
+diffusers' names, so either can load the other's.
+
+# differs: the paper's teacher decodes RGB by Stable Diffusion's autoencoder and has no alpha.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dd3g.core.errors import CheckpointError
+from dd3g.core.model_file import load_model_file, load_strictly
+from dd3g.core.views import unpremultiply
+
+KIND = "codec"
+FACTOR = 8  # pixels of a side to one latent
+_BOUND = 3.0  # latents are squashed to this before they are decoded: a sampler's outlier must not burn a hole
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Sizes of the codec."""
+
+    channels: int = 32  # of every layer
+    encoder_blocks: tuple[int, int, int, int] = (1, 2, 2, 2)  # at strides 1, 2, 4, 8
+    decoder_blocks: tuple[int, int, int, int] = (2, 2, 2, 1)  # at strides 8, 4, 2, 1
+    latent_channels: int = 4
+
+
+class Codec(nn.Module):
+    """Straight RGBA in [0, 1] <-> latents of about unit variance.
+
+    latents = codec.encode(rgba)         # (b, 4, 128, 128) -> (b, 4, 16, 16)
+    rgba = codec.decode(latents)
+    """
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder, self.decoder = _Layers(_encoder_layers(config)), _Layers(_decoder_layers(config))
+
+    def encode(self, rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c h8 w8"]:
+        """Latents; height and width are multiples of 8. Colour under alpha 0 has no influence."""
+        return self.encoder(torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1))
+
+    def decode_premultiplied(self, latents: Float[Tensor, "b c h8 w8"]) -> Float[Tensor, "b 4 h w"]:
+        """Premultiplied colour and alpha as the network has them, some of them a little outside [0, 1]: what training compares."""
+        return self.decoder(torch.tanh(latents / _BOUND) * _BOUND)
+
+    def decode(self, latents: Float[Tensor, "b c h8 w8"]) -> Float[Tensor, "b 4 h w"]:
+        """Straight RGBA in [0, 1]; black where nothing is."""
+        made = self.decode_premultiplied(latents).clamp(0, 1)
+        return torch.cat([unpremultiply(made[:, :3], made[:, 3:]), made[:, 3:]], 1)
+
+
+class _Layers(nn.Module):
+    """A sequence under the name that diffusers gives it."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class _Block(nn.Module):
+    """Three 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+        def convolution() -> nn.Conv2d:
+            return nn.Conv2d(channels, channels, 3, 1, 1)
+
+        self.conv = nn.Sequential(convolution(), nn.ReLU(), convolution(), nn.ReLU(), convolution())
+        self.fuse = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fuse(self.conv(x) + x)
+
+
+def _encoder_layers(config: CodecConfig) -> list[nn.Module]:
+    width = config.channels
+    layers: list[nn.Module] = []
+    for level, blocks in enumerate(config.encoder_blocks):
+        layers.append(nn.Conv2d(4, width, 3, 1, 1) if level == 0 else nn.Conv2d(width, width, 3, 2, 1, bias=False))
+        layers += [_Block(width) for _ in range(blocks)]
+    return [*layers, nn.Conv2d(width, config.latent_channels, 3, 1, 1)]
+
+
+def _decoder_layers(config: CodecConfig) -> list[nn.Module]:
+    width = config.channels
+    layers: list[nn.Module] = [nn.Conv2d(config.latent_channels, width, 3, 1, 1), nn.ReLU()]
+    for level, blocks in enumerate(config.decoder_blocks):
+        layers += [_Block(width) for _ in range(blocks)]
+        if level < 3:
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, 1, 1, bias=False)]
+    return [*layers, nn.Conv2d(width, 4, 3, 1, 1)]
+
+
+def load_codec(path: str | os.PathLike[str]) -> Codec:
+    """Loads a codec that `dd3g teach codec` wrote; in evaluation mode, without gradients.
+
+    Raises:
+        CheckpointError: No such file, damaged, or of another architecture.
+    """
+    file = load_model_file(path, KIND)
+    try:
+        codec = Codec(CodecConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()}))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{file.path}: no codec has its configuration ({error}); use the dd3g version that wrote it") from None
+    load_strictly(codec, file)
+    return codec.eval().requires_grad_(False)

@@ -1,0 +1,126 @@
+"""The teacher's training: what a batch is, that it learns, what its command refuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from dd3g.cli.main import main
+from dd3g.core.noise import digest
+from dd3g.encoders import ImageEncoderConfig
+from dd3g.encoders.codec import Codec, CodecConfig
+from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, teacher_recipe
+from dd3g.recipes.views_pack import open_pack
+from dd3g.teacher.network import TeacherConfig
+from dd3g.teacher.teacher import load_teacher
+
+pytest.importorskip("diffusers", reason="diffusers is not installed")
+
+TINY = TeacherConfig(
+    latent_size=6,
+    channels=(32, 32),
+    attention=(False, True),
+    encoder=ImageEncoderConfig(
+        size=48, channels=(8, 8, 16), width=32, blocks=1, heads=2, fine_channels=8, place_numbers=0, camera_numbers=0
+    ),
+)
+CODEC = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
+DATA = TeacherDataConfig(batch=24)
+
+
+@pytest.fixture(scope="module")
+def pack(blob_views):
+    return open_pack(blob_views, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    torch.manual_seed(0)
+    return Codec(CODEC).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def batches(pack, codec):
+    return TeacherBatches([pack], codec, DATA, TINY, 0, quiet=True)
+
+
+def azimuths_deg(batch):
+    """Where the four views stand, from the numbers that the network is told."""
+    told = batch.cameras.unflatten(-1, (4, 4))[..., :3, 3]
+    return torch.rad2deg(torch.atan2(told[..., 0], told[..., 2]))
+
+
+def test_batches_are_functions_of_seed_and_step(batches):
+    first, again, other = batches(3), batches(3), batches(4)
+    for name in ("image", "clean", "noise", "t", "cameras", "conditioned"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not torch.equal(first.noise, other.noise)
+
+
+def test_views_stand_a_quarter_turn_apart(batches):
+    for step in range(4):
+        steps = (azimuths_deg(batches(step)).diff(dim=1) + 360) % 360
+        quarter = torch.minimum((steps - 90).abs(), (steps - 270).abs())  # mirrored objects are gone round the other way
+        assert quarter.max() < 0.1
+
+
+def test_half_of_the_samples_are_the_canonical_rigs_as_nearly_as_the_data_have_them(batches):
+    first = torch.cat([azimuths_deg(batches(step))[:, 0] for step in range(20)])
+    share = (first.abs() < 360 / 32 + 0.1).float().mean().item()
+    assert share == pytest.approx(0.5 + 0.5 / 16, abs=0.1)  # 480 samples: four standard errors; the rest are there by chance
+
+
+def test_latents_are_those_of_the_views_that_the_cameras_see(pack, codec, batches):
+    """Every sample's latents are the codec's of one picture of the pack, or of its mirror image."""
+    batch = batches(0)
+    pictures = torch.from_numpy(np.array(pack.targets.rgba)).flatten(0, 1).float() / 255
+    with torch.no_grad():
+        known = torch.cat([codec.encode(p) for p in (pictures, pictures.flip(-1))])
+    distance = torch.cdist(batch.clean.flatten(0, 1).flatten(1), known.flatten(1)).min(1).values
+    assert distance.max() < 1e-3
+
+
+def test_the_picture_is_withheld_now_and_then(batches):
+    kept = torch.cat([batches(step).conditioned for step in range(20)])
+    assert kept.mean().item() == pytest.approx(1 - DATA.unconditional, abs=0.06)  # 480 samples: four standard errors
+
+
+def test_it_learns_and_leaves_the_codec_alone(pack, codec):
+    recipe = teacher_recipe(TINY, codec, DATA, [pack], pack, seed=0, provenance={}, quiet=True)
+    before = {name: t.clone() for name, t in recipe.network.codec.state_dict().items()}
+    optimiser = torch.optim.Adam([p for p in recipe.network.parameters() if p.requires_grad], 2e-3)
+    losses = []
+    for step in range(40):
+        loss = recipe.losses(recipe.network, recipe.batch(step), step)["denoise"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+    assert all(torch.equal(before[name], t) for name, t in recipe.network.codec.state_dict().items())
+    assert recipe.evaluate is not None
+    scores = recipe.evaluate(recipe.network)
+    assert scores["dev_loss"] == pytest.approx(np.mean([v for k, v in scores.items() if k != "dev_loss"]))
+    assert recipe.sheet is not None
+    assert recipe.sheet(recipe.network).size[0] > 0
+
+
+def test_the_commands_teach_codec_and_teacher_one_after_the_other(blob_views, dev_views, tmp_path, capsys):
+    often = ["--batch", "2", "--threads", "1", "--set", "fit.evaluate_every=2", "--set", "fit.sheet_every=2", "--steps", "2"]
+    codec = ["teach", "codec", str(blob_views), "--out", str(tmp_path / "codec"), "--set", "model.channels=8", "--set", "loss.perceptual=0"]
+    assert main([*codec, *often]) == 0
+    small = [
+        "--set", "model.latent_size=6", "--set", "model.channels=[32,32]", "--set", "model.attention=[false,true]",
+        "--set", "model.encoder.size=48", "--set", "model.encoder.blocks=1",
+    ]  # fmt: skip
+    teach = ["teach", "unet", str(blob_views), "--out", str(tmp_path / "teacher")]
+    file = str(tmp_path / "codec" / "last.safetensors")
+    assert main([*teach, "--codec", file, "--dev", str(dev_views), *small, *often]) == 0
+    teacher = load_teacher(tmp_path / "teacher" / "model.safetensors")
+    assert teacher.about["steps"] == 2
+    assert teacher.digest == digest((tmp_path / "teacher" / "model.safetensors").read_bytes())
+    assert main([*teach[:-1], str(tmp_path / "more"), "--init", str(tmp_path / "teacher" / "model.safetensors"), *often]) == 0
+    capsys.readouterr()
+    assert main([*teach, *often]) == 2
+    assert "either --codec" in capsys.readouterr().err
+    assert main([*teach[:-1], str(tmp_path / "third"), "--codec", file, *often]) == 2
+    assert "48 px wide, expected 128" in capsys.readouterr().err
