@@ -1,5 +1,7 @@
 """The teacher's training: what a batch is, that it learns, what its command refuses."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,10 @@ from dd3g.encoders.codec import Codec, CodecConfig
 from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_pack import open_pack
 from dd3g.teacher.network import TeacherConfig
-from dd3g.teacher.teacher import load_teacher
+from dd3g.teacher.teacher import TeacherNetworks, load_teacher
 
-pytest.importorskip("diffusers", reason="diffusers is not installed")
+# Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
+pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
 
 TINY = TeacherConfig(
     latent_size=6,
@@ -86,7 +89,9 @@ def test_the_picture_is_withheld_now_and_then(batches):
 
 def test_it_learns_and_leaves_the_codec_alone(pack, codec):
     recipe = teacher_recipe(TINY, codec, DATA, [pack], pack, seed=0, provenance={}, quiet=True)
-    before = {name: t.clone() for name, t in recipe.network.codec.state_dict().items()}
+    networks = recipe.network
+    assert isinstance(networks, TeacherNetworks)
+    before = {name: t.clone() for name, t in networks.codec.state_dict().items()}
     optimiser = torch.optim.Adam([p for p in recipe.network.parameters() if p.requires_grad], 2e-3)
     losses = []
     for step in range(40):
@@ -96,7 +101,7 @@ def test_it_learns_and_leaves_the_codec_alone(pack, codec):
         optimiser.step()
         losses.append(loss.item())
     assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
-    assert all(torch.equal(before[name], t) for name, t in recipe.network.codec.state_dict().items())
+    assert all(torch.equal(before[name], t) for name, t in networks.codec.state_dict().items())
     assert recipe.evaluate is not None
     scores = recipe.evaluate(recipe.network)
     assert scores["dev_loss"] == pytest.approx(np.mean([v for k, v in scores.items() if k != "dev_loss"]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -115,7 +116,8 @@ def load_codec(path: str | os.PathLike[str]) -> Codec:
     """
     file = load_model_file(path, KIND)
     try:
-        codec = Codec(CodecConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()}))
+        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()}
+        codec = Codec(CodecConfig(**sizes))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{file.path}: no codec has its configuration ({error}); use the dd3g version that wrote it") from None
     load_strictly(codec, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,7 +97,7 @@ def to_row(quadruple: Quadruple) -> dict[str, object]:
     return {**row, "digest": row_digest(row)}
 
 
-def from_row(row: dict[str, object], latent_shape: tuple[int, int, int, int]) -> Quadruple:
+def from_row(row: dict[str, Any], latent_shape: tuple[int, int, int, int]) -> Quadruple:
     """Inverse of :func:`to_row`.
 
     Raises:
@@ -113,7 +114,7 @@ def from_row(row: dict[str, object], latent_shape: tuple[int, int, int, int]) ->
     except ValueError as error:
         raise InputError(f"latents, noise or views are not of the collection's sizes ({error})") from None
     return Quadruple(
-        str(row["image_id"]), int(row["draw"]), float(row["guidance"]), float(row["azimuth_deg"]), float(row["elevation_deg"]),  # type: ignore[arg-type]
+        str(row["image_id"]), int(row["draw"]), float(row["guidance"]), float(row["azimuth_deg"]), float(row["elevation_deg"]),
         latents, noise, views,
     )  # fmt: skip
 

@@ -154,6 +154,7 @@ def _unet(config: TeacherConfig) -> UNet2DConditionModel:
 
     down = tuple("CrossAttnDownBlock2D" if there else "DownBlock2D" for there in config.attention)
     up = tuple("CrossAttnUpBlock2D" if there else "UpBlock2D" for there in reversed(config.attention))
+    heads = tuple(width // config.head_width for width in config.channels)
     unet = UNet2DConditionModel(
         sample_size=config.latent_size,
         in_channels=config.latent_channels,
@@ -163,11 +164,11 @@ def _unet(config: TeacherConfig) -> UNet2DConditionModel:
         block_out_channels=config.channels,
         layers_per_block=config.layers,
         cross_attention_dim=config.encoder.width,
-        attention_head_dim=tuple(width // config.head_width for width in config.channels),  # diffusers' name for the number of heads
+        attention_head_dim=heads,  # pyright: ignore[reportArgumentType] - their type says one; their name says width and means number
         norm_num_groups=_GROUPS,
         use_linear_projection=True,
         class_embed_type="projection",
         projection_class_embeddings_input_dim=CAMERA_NUMBERS,
     )
-    unet.set_attn_processor(FoldedAttention(config.views + 1))
+    unet.set_attn_processor(FoldedAttention(config.views + 1))  # pyright: ignore[reportArgumentType] - any callable of this shape will do
     return unet

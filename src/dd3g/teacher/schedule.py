@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from dd3g.core.errors import InputError
@@ -38,12 +38,12 @@ class Schedule:
         return self.noise(t) / self.signal(t)
 
     def diffused(
-        self, clean: Float[Tensor, b * shape], noise: Float[Tensor, b * shape], t: int | Float[Tensor, " b"] | Tensor
-    ) -> Float[Tensor, b * shape]:
-        """E1. ``t``: one time, or one a sample (integers)."""
+        self, clean: Float[Tensor, "*shape"], noise: Float[Tensor, "*shape"], t: int | Int[Tensor, " b"]
+    ) -> Float[Tensor, "*shape"]:
+        """E1. ``t``: one time, or one for each of the first axis."""
         if isinstance(t, int):
             return self.signal(t) * clean + self.noise(t) * noise
-        kept = self.alphas_bar.to(t.device)[t.long()].reshape(-1, *[1] * (clean.ndim - 1))
+        kept = self.alphas_bar.to(t.device)[t].reshape(-1, *[1] * (clean.ndim - 1))
         return kept.sqrt().to(clean) * clean + (1 - kept).sqrt().to(clean) * noise
 
 
