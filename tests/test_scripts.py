@@ -15,6 +15,7 @@ import pytest
 
 from dd3g.cli.main import COMMANDS, parser_of
 from dd3g.recipes.student_run import StudentRunOptions, resolve, resolve_encoder
+from dd3g.recipes.views_run import ViewsRunOptions
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs"
@@ -72,7 +73,7 @@ def refuse_unknown(call: list[str]) -> None:
     name, *arguments = call
     options = parser_of(name).parse_args(arguments)
     if name in ("train", "teach"):
-        wanted = StudentRunOptions((), preset=options.preset, overrides=tuple(options.set))
+        wanted = StudentRunOptions(ViewsRunOptions((), overrides=tuple(options.set)), preset=options.preset)
         (resolve if name == "train" else resolve_encoder)(wanted)
 
 

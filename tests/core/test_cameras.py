@@ -1,11 +1,13 @@
 """Cameras: OpenCV axes, orbits, the numbered checks 12 to 14 of the method's list."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from dd3g.core import canonical_rig, orbit, turned
+from dd3g.core.cameras import mirrored
 from dd3g.core.errors import InputError
 
 
@@ -86,3 +88,17 @@ def test_conditions_hold_a_unit_position_and_ignore_the_radius():
 def test_impossible_orbits_are_refused(bad):
     with pytest.raises(InputError, match="orbit"):
         orbit([0.0], **bad)
+
+
+def test_a_mirrored_camera_sees_the_mirrored_world_in_the_mirrored_picture():
+    cameras = orbit([10.0, 120.0, 250.0], [5.0, -20.0, 40.0], size=64)
+    both = replace(
+        cameras, camera_from_world=cameras.camera_from_world.expand(2, -1, -1, -1), intrinsics=cameras.intrinsics.expand(2, -1, -1, -1)
+    )
+    kept, turned_over = (mirrored(both, torch.tensor([False, True])).pick(k) for k in (0, 1))
+    assert torch.equal(kept.camera_from_world, cameras.camera_from_world)
+    before, depth = project(cameras, (0.2, -0.1, 0.3))
+    after, other_depth = project(turned_over, (-0.2, -0.1, 0.3))
+    torch.testing.assert_close(after[..., 0], 64 - before[..., 0])
+    torch.testing.assert_close(after[..., 1], before[..., 1])
+    torch.testing.assert_close(depth, other_depth)

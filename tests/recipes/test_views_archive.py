@@ -6,9 +6,9 @@ import torch
 
 from dd3g.core.errors import ViewsError
 from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig
-from dd3g.recipes.student_run import credits_of
 from dd3g.recipes.views_archive import _DEPTH_SIDE, unpack_archive, write_archive
 from dd3g.recipes.views_pack import open_pack
+from dd3g.recipes.views_run import credits_of
 
 
 @pytest.fixture(scope="module")

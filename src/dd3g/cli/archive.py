@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Writes the archive, and returns the exit status."""
     from dd3g.core.errors import InputError
-    from dd3g.recipes.student_run import credits_of
     from dd3g.recipes.views_archive import write_archive
     from dd3g.recipes.views_pack import open_pack
+    from dd3g.recipes.views_run import credits_of
 
     if not 0 <= options.quality <= 100:
         raise InputError(f"--quality: found {options.quality}, expected 0 to 100")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dd3g.core.errors import InputError
@@ -111,6 +111,13 @@ def orbit(
 def canonical_rig(size: int = 256, elevation_deg: float = 0.0) -> Cameras:
     """The four supervised cameras: azimuths 0, 90, 180, 270 from the front."""
     return orbit(RIG_AZIMUTHS_DEG, elevation_deg, size=size)
+
+
+def mirrored(cameras: Cameras, which: Bool[Tensor, " b"]) -> Cameras:
+    """Cameras (b, v) of scenes of which some are mirrored left to right: the mirrored picture is the mirrored world's, seen by this one."""
+    signs = torch.where(which[:, None], torch.tensor([-1.0, 1, 1, 1], device=which.device), 1.0)
+    both = torch.diag_embed(signs)[:, None].to(cameras.camera_from_world)
+    return replace(cameras, camera_from_world=both @ cameras.camera_from_world @ both)
 
 
 def turned(cameras: Cameras, azimuth_deg: float | Float[Tensor, "*batch"]) -> Cameras:

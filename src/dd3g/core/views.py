@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,6 +40,19 @@ def composite(
 ) -> Float[Tensor, "*batch 3 h w"]:
     """Straight sRGB over a background (..., 3): rgb * alpha + background * (1 - alpha)."""
     return rgb * alpha + background[..., None, None].to(rgb) * (1 - alpha)
+
+
+def resized(rgba: Float[Tensor, "*batch 4 h w"], side: int) -> Float[Tensor, "*batch 4 {side} {side}"]:
+    """Straight RGBA at another size; colours are averaged premultiplied, as light adds up."""
+    if not rgba.numel():
+        return rgba.new_zeros(*rgba.shape[:-2], side, side)
+    premultiplied = torch.cat([rgba[..., :3, :, :] * rgba[..., 3:, :, :], rgba[..., 3:, :, :]], -3)
+    if rgba.shape[-2:] != (side, side):
+        flat = premultiplied.reshape(-1, *rgba.shape[-3:])
+        small = F.interpolate(flat, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        premultiplied = small.reshape(*rgba.shape[:-2], side, side)
+    rgb, alpha = premultiplied[..., :3, :, :], premultiplied[..., 3:, :, :]
+    return torch.cat([(rgb / alpha.clamp_min(1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -3)
 
 
 def unpremultiply(rgb_premultiplied: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"]) -> Float[Tensor, "*batch 3 h w"]:

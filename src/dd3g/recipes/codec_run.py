@@ -11,21 +11,8 @@ from typing import Any
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import CodecConfig, load_codec
 from dd3g.recipes.codec import CodecDataConfig, CodecLossConfig, codec_recipe
-from dd3g.recipes.student_run import data_of, with_options
+from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
-
-
-@dataclass(frozen=True)
-class CodecRunOptions:
-    """What a user asks of `dd3g teach codec`."""
-
-    views: tuple[str, ...]
-    dev: str | None = None
-    init: str | None = None
-    steps: int | None = None
-    batch: int | None = None
-    seed: int = 0
-    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,12 +25,12 @@ class CodecRunConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(lr=1e-3, lr_final=1e-5))
 
 
-def run_codec(options: CodecRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
+def run_codec(options: ViewsRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Teaches the codec as asked, or goes on with it; see :func:`dd3g.training.fit`."""
     check_device(session.device)
     start = None if options.init is None else load_codec(options.init)
     config = with_options(CodecRunConfig() if start is None else CodecRunConfig(start.config), options)
-    train, dev, provenance = data_of(options.views, options.dev, session)
+    train, dev, provenance = data_of(options, quiet=session.quiet)
     recipe = codec_recipe(
         config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance, device=session.device
     )

@@ -16,8 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dd3g.core import Cameras, canonical_rig, turned
+from dd3g.core.cameras import mirrored
+from dd3g.core.views import resized
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
-from dd3g.recipes.views_pack import ViewsPack
+from dd3g.recipes.views_pack import ViewsPack, epoch_of
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,7 @@ class StudentBatches:
     ) -> None:
         self.config, self.noise_shape, self.seed, self.device = config, noise_shape, seed, torch.device(device)
         self.inputs, self.targets = (PictureStore(packs, group, self.device) for group in ("inputs", "targets"))
-        names = [name for pack in packs for name in pack.names]
-        self.samples = np.array(
-            [
-                i
-                for i, name in enumerate(names)
-                for _ in range(max([times for prefix, times in config.repeat if name.startswith(prefix)], default=1))
-            ]
-        )
+        self.samples = epoch_of(packs, config.repeat)
         self._conditions = canonical_rig().conditions().to(self.device)
 
     def __call__(self, step: int) -> StudentBatch:
@@ -94,12 +89,10 @@ class StudentBatches:
         poses, lenses = (torch.from_numpy(a[objects[:, None], views]).to(self.device) for a in (self.targets.poses, self.targets.lenses))
         cameras = turned(Cameras(poses, lenses, self.targets.height, self.targets.width), source.azimuth_deg)
 
-        mirrored = self._chance(random, config.mirror)
-        image, towards, target = (_flipped(t, mirrored) for t in (framed.image, framed.towards, target))
-        flip = torch.where(mirrored[:, None], torch.tensor([-1.0, 1, 1], device=self.device), 1.0)
-        # the mirrored picture is the mirrored world's, seen by the mirrored camera
-        both = torch.diag_embed(torch.cat([flip, torch.ones_like(flip[:, :1])], 1))[:, None]
-        cameras = replace(cameras, camera_from_world=both @ cameras.camera_from_world @ both)
+        flips = self._chance(random, config.mirror)
+        image, towards, target = (_flipped(t, flips) for t in (framed.image, framed.towards, target))
+        flip = torch.where(flips[:, None], torch.tensor([-1.0, 1, 1], device=self.device), 1.0)
+        cameras = mirrored(cameras, flips)
         image, target = recoloured([image, target], self._chance(random, config.recolour), random)
         image = _degraded(image, self._chance(random, config.degrade), random, on_device)
 
@@ -107,7 +100,7 @@ class StudentBatches:
         if config.white > 0:  # without it, batches are those of before
             background = np.where(random.random((b, v, 1)) < config.white, np.float32(1), background)
         size = min(config.render_size, self.targets.width)
-        rgb, alpha = _shrunk(target, size)
+        target = resized(target, size)
         return StudentBatch(
             noise=torch.from_numpy(noise).to(self.device),
             conditions=self._conditions.expand(b, -1, -1),
@@ -115,8 +108,8 @@ class StudentBatches:
             elevation_deg=source.elevation_deg,
             distance=framed.scale * source.radius,
             towards=towards,
-            target_rgb=rgb,
-            target_alpha=alpha,
+            target_rgb=target[:, :, :3],
+            target_alpha=target[:, :, 3:],
             cameras=cameras.resized(size, size),
             scale=framed.scale,
             offset=framed.offset * flip,
@@ -137,17 +130,6 @@ class StudentBatches:
 
 def _flipped(pictures: Float[Tensor, "b *more w"], which: Bool[Tensor, " b"]) -> Float[Tensor, "b *more w"]:
     return torch.where(which.reshape(-1, *[1] * (pictures.ndim - 1)), pictures.flip(-1), pictures)
-
-
-def _shrunk(rgba: Float[Tensor, "b v 4 h w"], size: int) -> tuple[Float[Tensor, "b v 3 s s"], Float[Tensor, "b v 1 s s"]]:
-    """Straight colour and alpha at another size; colours are averaged premultiplied, as light adds up."""
-    rgb, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    premultiplied = torch.cat([rgb * alpha, alpha], 2)
-    if rgba.shape[-1] != size and rgba.shape[1]:
-        flat = F.interpolate(premultiplied.flatten(0, 1), (size, size), mode="bilinear", antialias=True, align_corners=False)
-        premultiplied = flat.unflatten(0, rgba.shape[:2])
-    rgb, alpha = premultiplied[:, :, :3], premultiplied[:, :, 3:]
-    return (rgb / alpha.clamp_min(1e-4)).clamp(0, 1), alpha.clamp(0, 1)
 
 
 def recoloured(pictures: list[Tensor], which: Bool[Tensor, " b"], random: np.random.Generator) -> list[Tensor]:

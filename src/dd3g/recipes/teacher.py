@@ -9,7 +9,7 @@ azimuth 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -20,12 +20,13 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from dd3g.core import Cameras, NoiseKey, canonical_rig, draw_noise, turned
+from dd3g.core.cameras import mirrored
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.encoders.codec import FACTOR, Codec
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
-from dd3g.recipes.views_pack import ViewsPack
+from dd3g.recipes.views_pack import ViewsPack, epoch_of
 from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.schedule import scaled_linear
 from dd3g.teacher.teacher import Teacher, TeacherNetworks, as_epsilon, decode, sample, save_teacher
@@ -117,7 +118,8 @@ class LatentStore:
                 found.append(codec.encode(both.flatten(0, 1)).unflatten(0, (2, views)).cpu())
                 progress.advance()
         progress.close()
-        self.latents = torch.stack(found).to(device).clone()  # (object, mirrored, view, c, l, l)
+        # (object, mirrored, view, c, l, l); cloned, for autograd takes nothing that inference mode made
+        self.latents = torch.stack(found).to(device).clone()
         self.poses, self.lenses = store.poses, store.lenses
         self.views, self.height, self.width = views, store.height, store.width
 
@@ -139,9 +141,7 @@ class TeacherBatches:
         self.config, self.model, self.seed, self.device = config, model, seed, torch.device(device)
         self.inputs = PictureStore(packs, "inputs", self.device)
         self.targets = LatentStore(packs, codec.to(self.device), self.device, quiet=quiet)
-        names = [name for pack in packs for name in pack.names]
-        times = [max([n for prefix, n in config.repeat if name.startswith(prefix)], default=1) for name in names]
-        self.samples = np.repeat(np.arange(len(names)), times)
+        self.samples = epoch_of(packs, config.repeat)
         self._orbits = _orbits_of(self.targets.poses[0])
 
     def __call__(self, step: int) -> TeacherBatch:
@@ -154,12 +154,11 @@ class TeacherBatches:
         views = self._views(random, source.azimuth_deg.cpu().numpy())
         poses, lenses = (torch.from_numpy(a[objects[:, None], views]).to(self.device) for a in (self.targets.poses, self.targets.lenses))
         cameras = turned(Cameras(poses, lenses, self.targets.height, self.targets.width), source.azimuth_deg)
-        mirrored = random.random(b) < config.mirror
-        turn = torch.from_numpy(mirrored).to(self.device)
-        both = torch.diag_embed(torch.stack([torch.where(turn, -1.0, 1.0), *[torch.ones(b, device=self.device)] * 3], 1))[:, None]
-        cameras = replace(cameras, camera_from_world=both @ cameras.camera_from_world @ both)
+        flips = random.random(b) < config.mirror
+        turn = torch.from_numpy(flips).to(self.device)
+        cameras = mirrored(cameras, turn)
         image = torch.where(turn[:, None, None, None], framed.image.flip(-1), framed.image)
-        chosen = (torch.from_numpy(a).to(self.device) for a in (objects[:, None], mirrored[:, None].astype(np.int64), views))
+        chosen = (torch.from_numpy(a).to(self.device) for a in (objects[:, None], flips[:, None].astype(np.int64), views))
         clean = self.targets.latents[tuple(chosen)]
         return TeacherBatch(
             image=image,

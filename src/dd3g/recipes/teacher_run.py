@@ -6,30 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dd3g.core.errors import InputError
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import FACTOR, load_codec
-from dd3g.recipes.student_run import data_of, with_options
 from dd3g.recipes.teacher import TeacherDataConfig, teacher_recipe
+from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
-
-
-@dataclass(frozen=True)
-class TeacherRunOptions:
-    """What a user asks of `dd3g teach unet`: a codec to begin with, or a teacher to go on from."""
-
-    views: tuple[str, ...]
-    codec: str | None = None
-    dev: str | None = None
-    init: str | None = None
-    steps: int | None = None
-    batch: int | None = None
-    seed: int = 0
-    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,35 +27,38 @@ class TeacherRunConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(lr=5e-4, lr_final=5e-6))
 
 
-def run_teacher(options: TeacherRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
+def run_teacher(options: ViewsRunOptions, codec: str | None, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
     """Trains a teacher as asked, or goes on with it; see :func:`dd3g.training.fit`.
+
+    Args:
+        options: With ``init``, a teacher to go on from, or else without.
+        codec: The file of the codec in whose latents a new teacher works; None with ``options.init``, which holds its own.
+        out: Folder of the run.
+        session: This sitting.
 
     Raises:
         InputError: Neither or both of a codec and a teacher, or views of another size than the teacher's.
     """
     check_device(session.device)
-    if (options.codec is None) == (options.init is None):
+    if (codec is None) == (options.init is None):
         raise InputError("give either --codec, a codec in whose latents a new teacher works, or --init, a teacher to go on from")
     start = None if options.init is None else load_teacher(options.init)
-    codec = load_codec(options.codec) if options.codec is not None else start.codec if start is not None else None
-    assert codec is not None
     config = with_options(TeacherRunConfig() if start is None else TeacherRunConfig(start.network.config), options)
-    train, dev, provenance = data_of(options.views, options.dev, session)
+    train, dev, provenance = data_of(options, quiet=session.quiet)
     side = train[0].targets.rgba.shape[-1]
     if side != config.model.latent_size * FACTOR:
         raise InputError(
             f"{options.views[0]}: its views are {side} px wide, expected {config.model.latent_size * FACTOR}; render them so, or set "
             f"model.latent_size={side // FACTOR}"
         )
-    recipe = teacher_recipe(
-        config.model, codec, config.data, train, dev, seed=options.seed, provenance=provenance, device=session.device, quiet=session.quiet
-    )
-    told: dict[str, Any] = {}
     if start is not None:
-        networks = recipe.network
-        assert isinstance(networks, TeacherNetworks)
-        networks.network.load_state_dict(start.network.state_dict())
-        told = {"init": start.digest}
-    elif options.codec is not None:
-        told = {"codec": digest(Path(options.codec).read_bytes())}
+        used, told = start.codec, {"init": start.digest}
+    else:
+        assert codec is not None  # one of the two is given
+        used, told = load_codec(codec), {"codec": digest(Path(codec).read_bytes())}
+    recipe = teacher_recipe(
+        config.model, used, config.data, train, dev, seed=options.seed, provenance=provenance, device=session.device, quiet=session.quiet
+    )
+    if start is not None:
+        cast(TeacherNetworks, recipe.network).network.load_state_dict(start.network.state_dict())
     return fit(replace(recipe, identity={**recipe.identity, **told}), config.fit, out, session)

@@ -50,6 +50,13 @@ class ViewsPack:
         return len(self.names)
 
 
+def epoch_of(packs: Sequence[ViewsPack], repeat: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Indices of all objects of packs, in their order; those whose name begins with a prefix of ``repeat`` that many times."""
+    names = [name for pack in packs for name in pack.names]
+    times = [max([n for prefix, n in repeat if name.startswith(prefix)], default=1) for name in names]
+    return np.repeat(np.arange(len(names)), times)
+
+
 def open_pack(root: str | os.PathLike[str], *, quiet: bool = False) -> ViewsPack:
     """Opens the pack of a folder of views, making it first where it is missing or out of date.
 

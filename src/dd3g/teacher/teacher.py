@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from dd3g.core import Cameras
 from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly, save_model_file
 from dd3g.core.noise import digest
+from dd3g.core.views import resized
 from dd3g.encoders import ImageEncoderConfig
 from dd3g.encoders.codec import FACTOR, Codec, CodecConfig
 from dd3g.teacher import ddim
@@ -134,15 +134,6 @@ def invert(
     conditions = cameras.conditions().expand(image.shape[0], -1, -1)
     epsilon = epsilon_of(teacher, condition_of(teacher, image), conditions)
     return ddim.invert(epsilon, latents, teacher.schedule, steps, iterations=iterations, tolerance=tolerance)
-
-
-def resized(rgba: Float[Tensor, "b 4 h w"], side: int) -> Float[Tensor, "b 4 {side} {side}"]:
-    """Straight RGBA at another size; colours are averaged as light adds up."""
-    if rgba.shape[-2:] == (side, side):
-        return rgba
-    premultiplied = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
-    small = F.interpolate(premultiplied, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    return torch.cat([(small[:, :3] / small[:, 3:].clamp_min(1e-4)).clamp(0, 1), small[:, 3:].clamp(0, 1)], 1)
 
 
 def save_teacher(path: str | os.PathLike[str], networks: TeacherNetworks, about: Mapping[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""Options that `dd3g train` and every network of `dd3g teach` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dd3g.recipes.views_run import ViewsRunOptions
+    from dd3g.training import SessionConfig
+
+
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """What is learnt from, and what chooses."""
+    parser.add_argument("views", nargs="+", metavar="VIEWS", help="folders of views to learn from")
+    parser.add_argument("--dev", metavar="VIEWS", help="views to choose the best checkpoint by (never learnt from)")
+
+
+def add_run(parser: argparse.ArgumentParser, *, steps: str = "", batch: str = "pictures a step") -> None:
+    """Where, how long, how many a step; ``steps`` and ``batch`` say what is particular to the network."""
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; resumed if it exists")
+    parser.add_argument("--steps", type=int, help=f"optimiser steps of the whole run{steps}")
+    parser.add_argument("--batch", type=int, help=batch)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-minutes", type=float, help="stop after this long, with everything saved")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores of the process)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, for example fit.lr=3e-4 or data.batch=16"
+    )
+
+
+def session_of(options: argparse.Namespace) -> SessionConfig:
+    """This sitting."""
+    from dd3g.training import SessionConfig
+
+    return SessionConfig(max_minutes=options.max_minutes, threads=options.threads, device=options.device)
+
+
+def views_run_of(options: argparse.Namespace) -> ViewsRunOptions:
+    """The run, for networks that learn from views."""
+    from dd3g.recipes.views_run import ViewsRunOptions
+
+    return ViewsRunOptions(
+        views=tuple(options.views),
+        dev=options.dev,
+        init=options.init,
+        steps=options.steps,
+        batch=options.batch,
+        seed=options.seed,
+        overrides=tuple(options.set),
+    )
