@@ -12,7 +12,7 @@
 #     --work FOLDER          checkpoints, not to be carried home (default OUT/work)
 #     --no-third-party       without LPIPS and without the classifier's semantics; else DD3G_WEIGHTS must hold their weights
 #
-# In the environment, with what was used: DEVICE=cuda BATCH=128 PRESET=small LR=8e-4 ENCODER_STEPS=900 RENDER_SIZE=96 LOG_EVERY=50
+# In the environment, with what was used: DEVICE=cuda BATCH=128 PRESET=small LR=8e-4 ENCODER_STEPS=900 ENCODER_LR=1e-3 RENDER_SIZE=96 LOG_EVERY=50
 #
 # Part B takes the time that is left, and as many steps as end its cosine in that time: rate x seconds x 0.92. Results are small:
 # OUT/student/model.safetensors.part0 ... of at most 15 MB, OUT/logs. Safe to kill; the same command goes on with the part in hand.
@@ -20,7 +20,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 started=$(date +%s)
 
-: "${DEVICE:=cuda}" "${BATCH:=128}" "${PRESET:=small}" "${LR:=8e-4}" "${ENCODER_STEPS:=900}" "${RENDER_SIZE:=96}" "${LOG_EVERY:=50}"
+: "${DEVICE:=cuda}" "${BATCH:=128}" "${PRESET:=small}" "${LR:=8e-4}" "${ENCODER_STEPS:=900}" "${ENCODER_LR:=1e-3}" "${RENDER_SIZE:=96}" "${LOG_EVERY:=50}"
 dev='' out='' seconds=560 encoder_seconds=57 first_seconds=72 reserve=42 init='' work='' third_party=yes teach_encoder=yes views=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -75,7 +75,7 @@ if [ $teach_encoder = yes ]; then
     if [ ! -e "$work/a/config.json" ]; then
         say "encoder, $ENCODER_STEPS steps in at most $encoder_seconds s; $(left) s left"
         dd3g teach encoder "${common[@]}" "${before[@]}" --out "$work/encoder" --steps "$ENCODER_STEPS" \
-            --max-minutes "$(minutes "$encoder_seconds")" ${semantics[@]+"${semantics[@]}"} --set fit.lr=1e-3 --set fit.evaluate_every=300
+            --max-minutes "$(minutes "$encoder_seconds")" ${semantics[@]+"${semantics[@]}"} --set fit.lr="$ENCODER_LR" --set fit.evaluate_every=300
     fi
 fi
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -12,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import DD3GError, InputError, OutputError
-from dd3g.core.files import is_file, is_folder, sweep_partial, write_json
+from dd3g.core.files import is_file, sweep_partial, write_json
 from dd3g.formats import Orientation
 from dd3g.photos import Background, prepare
+from dd3g.photos.folders import PREPARED, named_pictures
 from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
 from dd3g.student.inference import gaussians_per_token
 
 FORMATS = ("ply", "mp4", "png")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what a folder is searched for; a named file may end in anything
-_PREPARED = ".prepared"
-_NOT_TEXT = re.compile("[\ud800-\udfff]")  # stands for bytes of a file's name that are no UTF-8, which neither JSON nor a terminal takes
 
 
 @dataclass(frozen=True)
@@ -76,51 +73,11 @@ def generate_all(options: GenerateOptions) -> int:
     return 2 if failed else 0
 
 
-def named_pictures(images: tuple[str, ...], out: Path) -> dict[str, Path]:
-    """Pictures by output name: the file's stem; where two share one, the later get a number.
-
-    Folders are searched to any depth, but for hidden files and what lies in ``out``.
-
-    Raises:
-        InputError: A folder without pictures, or one that is ``out`` as well.
-    """
-    files: list[Path] = []
-    for image in map(Path, images):
-        files += _pictures_in(image, out) if is_folder(image) else [image]
-    named: dict[str, Path] = {}
-    for file in files:
-        stem = _NOT_TEXT.sub("_", file.stem.removesuffix(_PREPARED))
-        name, number = stem, 2
-        while name in named:
-            name, number = f"{stem}-{number}", number + 1
-        named[name] = file
-    return named
-
-
-def _pictures_in(folder: Path, out: Path) -> list[Path]:
-    results = out.resolve()
-    if folder.resolve() == results:
-        raise InputError(
-            f"{folder}: is searched for pictures and is --out as well, where results would be taken for pictures; choose another"
-        )
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and is_file(path)
-        and results not in path.resolve().parents
-    )
-    if not found:
-        raise InputError(f"{folder}: holds no pictures, expected files that end in {', '.join(PICTURE_SUFFIXES)}; name another folder")
-    return found
-
-
 def _refuse_replacing(pictures: dict[str, Path], out: Path, options: GenerateOptions) -> None:
     """A sheet of views is named like the photograph that it was made from, and must not replace it."""
     theirs = {(place.st_dev, place.st_ino): path for path in pictures.values() if (place := _stat(path))}
     for name in pictures:
-        files = [f"{name}{_PREPARED}.png", *(f"{stem}.{kind}" for stem in _stems(name, options).values() for kind in options.formats)]
+        files = [f"{name}{PREPARED}.png", *(f"{stem}.{kind}" for stem in _stems(name, options).values() for kind in options.formats)]
         for place in map(_stat, (out / file for file in files)):
             if place and (place.st_dev, place.st_ino) in theirs:
                 picture = theirs[place.st_dev, place.st_ino]
@@ -163,13 +120,13 @@ def _generate_one(model: ImageTo3D, picture: Path, name: str, out: Path, options
     started = time.perf_counter()
     prepared = prepare(picture, background=options.background, size=PICTURE_SIZE)
     prepare_ms = round((time.perf_counter() - started) * 1e3, 1)
-    prepared.save(out / f"{name}{_PREPARED}.png")
+    prepared.save(out / f"{name}{PREPARED}.png")
     for finding in prepared.findings:
         _say(options, f"{label}{name}: {finding.severity}: {finding.message}")
     for seed in waiting:
         made = model.from_prepared(prepared, seed, elevation_deg=options.elevation_deg, gaussians=options.gaussians)
         stages = {"prepare": prepare_ms, **made.milliseconds}
-        files = {"prepared": f"{name}{_PREPARED}.png"}
+        files = {"prepared": f"{name}{PREPARED}.png"}
         for kind in options.formats:
             started = time.perf_counter()
             files[kind] = f"{names[seed]}.{kind}"

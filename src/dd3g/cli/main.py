@@ -15,6 +15,7 @@ COMMANDS = {
     "objects": ("render meshes, or procedural objects, to ground-truth views", "dd3g.cli.objects"),
     "archive": ("pack views into one small file, to train elsewhere", "dd3g.cli.archive"),
     "teach": ("train the networks around the student", "dd3g.cli.teach"),
+    "collect": ("draw quadruples from a teacher, or invert real views to them", "dd3g.cli.collect"),
     "train": ("train the student on views", "dd3g.cli.train"),
     "evaluate": ("score a model on objects with known views", "dd3g.cli.evaluate"),
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
+import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from dd3g.core import Cameras, NoiseKey, draw_noise, orbit
@@ -35,6 +35,7 @@ class Quadruple:
     latents: Float[Tensor, "v c l l"] | None  # OI as drawn: fp16 values
     noise: Float[Tensor, "v c l l"] | None  # N as found: float32
     views: UInt8[Tensor, "v 4 h w"] | None  # OI as real pictures: straight RGBA
+    residual: float | None = None  # of the inversion: largest change of a latent that its last iteration still made
 
     def __post_init__(self) -> None:
         drawn, inverted = self.latents is not None, self.noise is not None and self.views is not None
@@ -59,52 +60,27 @@ class Quadruple:
         return draw_noise(NoiseKey(self.image_id, self.draw), shape) if self.noise is None else self.noise
 
 
-def row_digest(row: dict[str, object]) -> bytes:
-    """16 bytes over every other column of a row, by name, type and value: survives any conversion of the file."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for name in sorted(row):
-        if name == "digest":
-            continue
-        value = row[name]
-        if value is None:
-            kind, data = b"0", b""
-        elif isinstance(value, bytes):
-            kind, data = b"b", value
-        elif isinstance(value, str):
-            kind, data = b"s", value.encode()
-        elif isinstance(value, int):
-            kind, data = b"i", struct.pack("<q", value)
-        elif isinstance(value, float):
-            kind, data = b"f", struct.pack("<d", value)
-        else:
-            raise TypeError(f"{name}: {type(value).__name__} has no place in a row")
-        hashed.update(struct.pack("<I", len(name)) + name.encode() + kind + struct.pack("<Q", len(data)) + data)
-    return hashed.digest()
-
-
 def to_row(quadruple: Quadruple) -> dict[str, object]:
     """A quadruple as a row; its pictures losslessly, its latents as fp16."""
-    row: dict[str, object] = {
+    return {
         "image_id": quadruple.image_id,
         "draw": quadruple.draw,
         "guidance": float(np.float32(quadruple.guidance)),
         "azimuth_deg": float(np.float32(quadruple.azimuth_deg)),
         "elevation_deg": float(np.float32(quadruple.elevation_deg)),
+        "residual": None if quadruple.residual is None else float(np.float32(quadruple.residual)),
         "latents": None if quadruple.latents is None else _bytes(quadruple.latents, np.float16),
         "noise": None if quadruple.noise is None else _bytes(quadruple.noise, np.float32),
         "views": None if quadruple.views is None else _png(quadruple.views),
     }
-    return {**row, "digest": row_digest(row)}
 
 
 def from_row(row: dict[str, Any], latent_shape: tuple[int, int, int, int]) -> Quadruple:
     """Inverse of :func:`to_row`.
 
     Raises:
-        InputError: The row's digest is not that of its values, or its sizes are not the collection's.
+        InputError: Its sizes are not the collection's.
     """
-    if row_digest(row) != row["digest"]:
-        raise InputError("its values do not have the digest that was written with them")
     try:
         latents, noise = (
             None if row[name] is None else torch.from_numpy(np.frombuffer(row[name], kind).astype(np.float32).reshape(latent_shape))
@@ -115,7 +91,7 @@ def from_row(row: dict[str, Any], latent_shape: tuple[int, int, int, int]) -> Qu
         raise InputError(f"latents, noise or views are not of the collection's sizes ({error})") from None
     return Quadruple(
         str(row["image_id"]), int(row["draw"]), float(row["guidance"]), float(row["azimuth_deg"]), float(row["elevation_deg"]),
-        latents, noise, views,
+        latents, noise, views, None if row["residual"] is None else float(row["residual"]),
     )  # fmt: skip
 
 
@@ -125,22 +101,22 @@ def _bytes(values: Tensor, kind: type) -> bytes:
 
 def _png(views: UInt8[Tensor, "v 4 h w"]) -> bytes:
     """The views below each other as one PNG."""
-    import io
-
-    from PIL import Image
-
-    stacked = views.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(stacked), "RGBA").save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()
+    return png_of(views.permute(0, 2, 3, 1).flatten(0, 1))
 
 
 def _from_png(data: object) -> UInt8[Tensor, "v 4 h w"]:
-    import io
-
-    from PIL import Image
-
     assert isinstance(data, bytes)
-    with Image.open(io.BytesIO(data)) as picture:
-        stacked = torch.from_numpy(np.array(picture))
-    return stacked.unflatten(0, (VIEWS, -1)).permute(0, 3, 1, 2).contiguous()
+    return pixels_of(data).unflatten(0, (VIEWS, -1)).permute(0, 3, 1, 2).contiguous()
+
+
+def png_of(pixels: UInt8[Tensor, "h w 4"]) -> bytes:
+    """Straight RGBA as a PNG, losslessly."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()), "RGBA").save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def pixels_of(png: bytes) -> UInt8[Tensor, "h w 4"]:
+    """Inverse of :func:`png_of`."""
+    with Image.open(io.BytesIO(png)) as picture:
+        return torch.from_numpy(np.array(picture))

@@ -142,7 +142,7 @@ class TeacherBatches:
         self.inputs = PictureStore(packs, "inputs", self.device)
         self.targets = LatentStore(packs, codec.to(self.device), self.device, quiet=quiet)
         self.samples = epoch_of(packs, config.repeat)
-        self._orbits = _orbits_of(self.targets.poses[0])
+        self._orbits = orbits_of(self.targets.poses[0])
 
     def __call__(self, step: int) -> TeacherBatch:
         """The batch of a step."""
@@ -183,7 +183,7 @@ class TeacherBatches:
         return views
 
 
-def _orbits_of(poses: Float[np.ndarray, "v 4 4"]) -> Int[np.ndarray, " n"]:
+def orbits_of(poses: Float[np.ndarray, "v 4 4"]) -> Int[np.ndarray, " n"]:
     """First views of the orbits among one object's targets: four cameras in a row at one height and a quarter turn apart."""
     places = -(poses[:, :3, :3].transpose(0, 2, 1) @ poses[:, :3, 3:])[..., 0]
     found = []

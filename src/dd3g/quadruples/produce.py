@@ -1,0 +1,127 @@
+"""What makes the quadruples of a unit: noise drawn and followed to views, or views followed back to noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from dd3g.core import Cameras, NoiseKey, draw_noise, orbit
+from dd3g.core.threads import one_thread
+from dd3g.quadruples.inputs import InputPicture, stacked
+from dd3g.quadruples.plan import Plan
+from dd3g.quadruples.record import VIEWS, Quadruple
+from dd3g.teacher.teacher import Teacher, encode, invert, sample
+
+_LOWEST_DEG, _HIGHEST_DEG = -10.0, 40.0
+
+
+@dataclass(frozen=True)
+class RealViews:
+    """OI of an inverted quadruple: an orbit of real pictures."""
+
+    azimuth_deg: float  # of the first, in the frame in which the input stands at azimuth 0
+    elevation_deg: float
+    views: UInt8[Tensor, "v 4 h w"]
+
+
+def draw_unit(teacher: Teacher, plan: Plan, inputs: Sequence[InputPicture], jobs: Sequence[tuple[int, int]]) -> list[Quadruple]:
+    """Quadruples whose noise is drawn from their keys (E6)."""
+    made: list[Quadruple] = []
+    for start in range(0, len(jobs), plan.batch):
+        part = jobs[start : start + plan.batch]
+        pictures = [inputs[i] for i, _ in part]
+        keys = [NoiseKey(picture.image_id, draw) for picture, (_, draw) in zip(pictures, part, strict=True)]
+        places = [drawn_cameras(key, plan.varied) for key in keys]
+        noise = torch.stack([draw_noise(key, plan.latent_shape) for key in keys])
+        with _settled(teacher) as device:
+            latents = sample(
+                teacher,
+                stacked(pictures).to(device),
+                _orbits(places).to(device),
+                noise.to(device),
+                guidance=plan.guidance,
+                steps=plan.steps,
+            ).cpu()
+        made += [
+            Quadruple(key.image_digest, key.draw, plan.guidance, azimuth, elevation, kept.half().float(), None, None)
+            for key, (azimuth, elevation), kept in zip(keys, places, latents, strict=True)
+        ]
+    return made
+
+
+def invert_unit(
+    teacher: Teacher,
+    plan: Plan,
+    inputs: Sequence[InputPicture],
+    views_of: Callable[[int, int], RealViews],
+    jobs: Sequence[tuple[int, int]],
+) -> list[Quadruple]:
+    """Quadruples whose views are real, and whose noise is what the ODE ties to them.
+
+    Args:
+        teacher: Whose ODE.
+        plan: Steps, batch, iterations.
+        inputs: All of the collection.
+        views_of: Real views of (input, number among its sets of views).
+        jobs: (input, number) of each.
+    """
+    made: list[Quadruple] = []
+    for start in range(0, len(jobs), plan.batch):
+        part = jobs[start : start + plan.batch]
+        pictures, real = [inputs[i] for i, _ in part], [views_of(i, k) for i, k in part]
+        with _settled(teacher) as device:
+            latents = encode(teacher, torch.stack([r.views for r in real]).to(device).float() / 255)
+            found = invert(
+                teacher,
+                latents,
+                stacked(pictures).to(device),
+                _orbits([(r.azimuth_deg, r.elevation_deg) for r in real]).to(device),
+                steps=plan.steps,
+                iterations=plan.iterations,
+                tolerance=plan.tolerance,
+            )
+        made += [
+            Quadruple(p.image_id, -1, 1.0, r.azimuth_deg, r.elevation_deg, None, noise, r.views, found.residual)
+            for p, r, noise in zip(pictures, real, found.noise.cpu(), strict=True)
+        ]
+    return made
+
+
+def drawn_cameras(key: NoiseKey, varied: float) -> tuple[float, float]:
+    """(azimuth, elevation) of view 0 of a draw, degrees: the canonical rig's, or in a share ``varied`` of draws any others."""
+    words = np.random.Philox(key=np.array([int(key.image_digest[:16] or "0", 16), key.draw], np.uint64)).random_raw(3)
+    other, azimuth, height = (words >> np.uint64(11)) * 2.0**-53
+    if other >= varied:
+        return 0.0, 0.0
+    return float(np.float32(360 * azimuth)), float(np.float32(_LOWEST_DEG + (_HIGHEST_DEG - _LOWEST_DEG) * height))
+
+
+def _orbits(places: Sequence[tuple[float, float]]) -> Cameras:
+    """One set of four cameras a quadruple."""
+    each = [orbit([azimuth + 360 / VIEWS * k for k in range(VIEWS)], elevation) for azimuth, elevation in places]
+    first = each[0]
+    return Cameras(torch.stack([c.camera_from_world for c in each]), torch.stack([c.intrinsics for c in each]), first.height, first.width)
+
+
+@contextmanager
+def _settled(teacher: Teacher) -> Iterator[torch.device]:
+    """The teacher's device, with one thread on a CPU: sums must not depend on how many cores a worker has."""
+    with one_thread():
+        yield next(teacher.network.parameters()).device
+
+
+def noise_statistics(noise: Float[Tensor, "n v c l l"]) -> dict[str, float | list[float]]:
+    """How far noise is from white: mean, variance, and power by spatial frequency (1 in each of eight rings for white noise)."""
+    side = noise.shape[-1]
+    power = torch.fft.fft2(noise.double(), norm="ortho").abs().square().mean((0, 1, 2))
+    line = torch.fft.fftfreq(side).double().abs()
+    radius = (line[:, None].square() + line[None].square()).sqrt()
+    ring = (radius / radius.max() * 8).long().clamp_max(7)
+    rings = [power[ring == k].mean().item() for k in range(8) if bool((ring == k).any())]
+    return {"mean": noise.mean().item(), "variance": noise.var().item(), "spectrum": rings}
