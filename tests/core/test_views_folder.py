@@ -8,7 +8,7 @@ import torch
 from dd3g.core import Views, orbit
 from dd3g.core.errors import ViewsError
 from dd3g.core.views import composite, unpremultiply
-from dd3g.core.views_folder import ObjectViews, list_object_folders, load_object_views, save_object_views
+from dd3g.core.views_folder import ObjectViews, list_object_folders, load_object_views, original_name, save_object_views, version_name
 
 
 def example(seed=0, depth=True):
@@ -81,3 +81,12 @@ def test_compositing_is_linear_in_the_background_and_inverts_unpremultiplying():
     one, zero = composite(rgb, alpha, torch.ones(3)), composite(rgb, alpha, torch.zeros(3))
     assert torch.allclose(one - zero, (1 - alpha).expand_as(rgb), atol=1e-6)
     assert torch.allclose(unpremultiply(rgb * alpha, alpha), rgb, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["chair", "gso-Dino_4", "a~b", "x~0", "PROGRA~1x"])
+def test_versions_lead_back_to_their_object_and_begin_with_its_name(name):
+    assert original_name(name) == name
+    for number in (1, 12):
+        assert version_name(name, number).startswith(name)
+        assert original_name(version_name(name, number)) == name
+    assert version_name(name, 1) != version_name(name, 12)

@@ -42,6 +42,17 @@ def cube(colour=(1.0, 1.0, 1.0, 1.0)) -> Mesh:
     return assemble([cube_part(colour=colour)], "cube")
 
 
+def sphere_part(segments: int = 24) -> Part:
+    """A sphere of radius 1 at the origin, closed over its seam, without normals of its own."""
+    v, u = np.meshgrid(np.linspace(0, np.pi, segments + 1), np.linspace(0, 2 * np.pi, 2 * segments + 1), indexing="ij")
+    points = np.stack([np.sin(v) * np.sin(u), np.cos(v), np.sin(v) * np.cos(u)], -1)
+    points[:, -1] = points[:, 0]
+    points[0], points[-1] = points[0, 0], points[-1, 0]
+    index = np.arange(points[..., 0].size).reshape(points.shape[:2])
+    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1).reshape(-1, 4)
+    return Part(points.reshape(-1, 3).astype(np.float32), np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32))
+
+
 def plate_part(material: Material, z: float = 0.0, size: float = 1.0, rgba=None, uv_scale: float = 1.0, uv_shift: float = 0.0) -> Part:
     """A square that faces +Z; the texture stands upright on it."""
     half = size / 2

@@ -69,7 +69,10 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
         find_meshes(tmp_path, tmp_path / "no.txt")
 
 
-@pytest.mark.parametrize(("files", "words"), [(["a/b.glb", "a-b.glb"], "both be written"), ([".a.glb"], "begins with a dot")])
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [(["a/b.glb", "a-b.glb"], "both be written"), ([".a.glb"], "begins with a dot"), (["a~1.glb"], "changed version of a;")],
+)
 def test_names_that_would_collide_or_hide_are_refused(tmp_path, files, words):
     with pytest.raises(InputError, match=words):
         jobs_for_files(tmp_path, files, SMALL, 0, tmp_path / "v")

@@ -51,6 +51,10 @@ def test_everything_failed_is_status_2_too(tmp_path, capsys):
         (["--procedural", "1", "--rig", "huge"], "--rig: found 'huge', expected one of standard"),
         (["--procedural", "1", "--light", "moon"], "light: found 'moon'"),
         (["--procedural", "1", "--size", "0"], "sizes"),
+        (["--procedural", "1", "--stretch", "-0.1"], "--stretch: found -0.1, expected 0 (none) to 1"),
+        (["--procedural", "1", "--stretch", "nan"], "--stretch: found nan"),
+        (["--procedural", "1", "--stretch", "0.3", "--stretch-seed", "0"], "--stretch-seed: found 0, expected 1 or more"),
+        (["--procedural", "1", "--stretch-seed", "2"], "--stretch-seed: chooses among stretches; give --stretch too"),
         (["nowhere"], "nowhere: no such folder"),
     ],
 )
@@ -74,3 +78,21 @@ def test_help_needs_neither_torch_nor_numba():
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip().endswith("set()")
     assert "--procedural" in printed
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_stretch_0_is_no_stretch_and_other_ones_have_names_of_their_own(tmp_path):
+    made = ["objects", "--procedural", "1", "--seed", "4", *SMALL, "--out"]
+    for folder, more in (("plain", []), ("zero", ["--stretch", "0"]), ("one", ["--stretch", "0.35"]), ("two", ["--stretch-seed", "2"])):
+        more = [*more, "--stretch", "0.35"] if folder == "two" else more
+        assert main([*made, str(tmp_path / folder), *more]) == 0
+    plain, zero = (
+        {path.relative_to(tmp_path / folder): path.read_bytes() for path in (tmp_path / folder).rglob("*") if path.is_file()}
+        for folder in ("plain", "zero")
+    )
+    assert plain == zero
+    assert [folder.name for name in ("plain", "one", "two") for folder in list_object_folders(tmp_path / name)] == [
+        "made-004000000",
+        "made-004000000~1",
+        "made-004000000~2",
+    ]

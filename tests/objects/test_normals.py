@@ -2,22 +2,12 @@
 
 import numpy as np
 
-from dd3g.objects import Part, assemble
+from dd3g.objects import assemble
 from dd3g.objects.normals import corner_normals
 
-from .meshes import CUBE_CORNERS, CUBE_FACES, cube, floats
+from .meshes import CUBE_CORNERS, CUBE_FACES, cube, floats, sphere_part
 
 NONE_GIVEN = np.full((12, 3, 3), np.nan, np.float32)
-
-
-def _sphere(segments: int = 24) -> Part:
-    v, u = np.meshgrid(np.linspace(0, np.pi, segments + 1), np.linspace(0, 2 * np.pi, 2 * segments + 1), indexing="ij")
-    points = np.stack([np.sin(v) * np.sin(u), np.cos(v), np.sin(v) * np.cos(u)], -1)
-    points[:, -1] = points[:, 0]
-    points[0], points[-1] = points[0, 0], points[-1, 0]
-    index = np.arange(points[..., 0].size).reshape(points.shape[:2])
-    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1).reshape(-1, 4)
-    return Part(points.reshape(-1, 3).astype(np.float32), np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32))
 
 
 def test_sharp_edges_stay_sharp():
@@ -37,7 +27,7 @@ def test_crease_angle_decides():
 
 
 def test_round_things_are_smooth_over_the_seam_too():
-    mesh = assemble([_sphere()], "sphere")
+    mesh = assemble([sphere_part()], "sphere")
     radial = mesh.vertices[mesh.faces] / np.linalg.norm(mesh.vertices[mesh.faces], axis=-1, keepdims=True)
     # one side of a facet turns by 7.5 degrees; its mean normal is off by a small part of that
     assert (mesh.corner_normals * radial).sum(-1).min() > np.cos(np.radians(1.0))

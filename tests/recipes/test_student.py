@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
@@ -137,6 +138,16 @@ def test_learning_from_what_chooses_is_refused(blob_views, tmp_path, capsys):
     assert (
         main(["train", str(blob_views), "--dev", str(blob_views), "--preset", "tiny", "--perceptual", "none", "--out", str(tmp_path)]) == 2
     )
+    assert "also learnt from" in capsys.readouterr().err
+
+
+def test_learning_from_a_changed_version_of_what_chooses_is_refused(blob_views, dev_views, tmp_path, capsys):
+    shutil.copytree(dev_views / "blob-051", tmp_path / "changed" / "blob-051~3")
+    views = [str(blob_views), str(tmp_path / "changed")]
+    arguments = ["--preset", "tiny", "--perceptual", "none", "--out", str(tmp_path / "run")]
+    assert main(["train", *views, "--dev", str(dev_views), *arguments]) == 2
+    assert "1 of its objects are also learnt from (blob-051, ...)" in capsys.readouterr().err
+    assert main(["train", str(dev_views), "--dev", str(tmp_path / "changed"), *arguments]) == 2  # and the other way round
     assert "also learnt from" in capsys.readouterr().err
 
 

@@ -8,11 +8,13 @@
       NAME/inputs/000.depth.png   16 bit grey, first surface above last surface, times "depth_step" = camera z; 0 is nothing
 
 A group ("targets", "inputs", ...) holds pictures of one size. An object's folder appears whole or not at all.
+NAME~1, NAME~2, ... are changed versions of the object NAME (stretched ones, say): whoever learns from one has seen the object.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,17 @@ from dd3g.core.files import is_folder, make_folder, read_json, write_folder_atom
 from dd3g.core.views import Views
 
 FORMAT = "dd3g-views-1"
+_VERSION = re.compile(r"~[1-9][0-9]*$")
+
+
+def version_name(name: str, number: int) -> str:
+    """Name of a changed version of an object; ``number`` is at least 1."""
+    return f"{name}~{number}"
+
+
+def original_name(name: str) -> str:
+    """Name of the object that views of this name show, changed or not."""
+    return _VERSION.sub("", name)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A folder of views: what is to be rendered, what is there already, and doing the rest.
 
-VIEWS/about.json      the plan: rig, seed, renderer
+VIEWS/about.json      the plan: rig, seed, renderer, stretch
 VIEWS/failures.json   objects that could not be rendered, each with its reason; absent if there are none
 VIEWS/NAME/           one object (dd3g.core.views_folder)
 """
@@ -15,7 +15,8 @@ from typing import Any
 from dd3g.core.errors import InputError, MeshError, ViewsError, require
 from dd3g.core.files import is_folder, make_folder, read_json, sweep_partial, write_json
 from dd3g.core.progress import Progress
-from dd3g.objects.job import ObjectJob, is_done, plan_of, render_object
+from dd3g.core.views_folder import original_name
+from dd3g.objects.job import ObjectJob, is_done, render_object
 from dd3g.objects.load import READERS
 from dd3g.objects.pool import run_in_processes
 from dd3g.objects.rig import Rig
@@ -63,7 +64,7 @@ def jobs_for_files(root: Path, files: Sequence[str], rig: Rig, seed: int, out: P
     """One job a mesh file; an object's name is its relative path without suffix, joined by "-".
 
     Raises:
-        InputError: Two files would have one name.
+        InputError: Two files would have one name, or a file one that is hidden or stands for a version of another object.
     """
     names: dict[str, str] = {}
     jobs = []
@@ -75,6 +76,8 @@ def jobs_for_files(root: Path, files: Sequence[str], rig: Rig, seed: int, out: P
             )
         if name.startswith("."):
             raise InputError(f"{file}: a name that begins with a dot is hidden from readers of {out}; rename it")
+        if name != original_name(name):
+            raise InputError(f"{file}: a name that ends so is taken for a changed version of {original_name(name)}; rename it")
         names[name] = file
         jobs.append(ObjectJob(name, file, root / file, 0, rig, seed, out))
     return jobs
@@ -107,7 +110,7 @@ def render_collection(
     """
     require("embreex", "train")  # said once, not by every object
     out = jobs[0].out
-    _open_folder(out, jobs[0].rig, jobs[0].seed)
+    _open_folder(out, jobs[0].plan())
     failures: dict[str, str] = {}
     waiting = []
     for job in jobs:
@@ -134,9 +137,9 @@ def render_collection(
     return Summary(rendered, len(jobs) - rendered - len(ordered), ordered)
 
 
-def _open_folder(out: Path, rig: Rig, seed: int) -> None:
+def _open_folder(out: Path, plan: dict[str, Any]) -> None:
     make_folder(out)
-    about, plan = out / "about.json", plan_of(rig, seed)
+    about = out / "about.json"
     if about.exists():
         found = read_json(about)
         there = found.get("plan") if isinstance(found, dict) else None
@@ -156,8 +159,8 @@ def _differences(there: Any, here: dict[str, Any]) -> str:
     if not isinstance(there, dict):
         return "its about.json names none"
     flat_there, flat_here = ({**plan, **(plan.get("rig") or {})} for plan in (there, here))
-    names = [name for name in flat_here if name != "rig" and flat_there.get(name) != flat_here[name]]
-    return ", ".join(f"{name} {flat_there.get(name)} there, {flat_here[name]} here" for name in names) or "written by another version"
+    names = [name for name in flat_here | flat_there if name != "rig" and flat_there.get(name) != flat_here.get(name)]
+    return ", ".join(f"{name} {flat_there.get(name)} there, {flat_here.get(name)} here" for name in names) or "written by another version"
 
 
 def _header(job: ObjectJob) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from dd3g.core.views_folder import ObjectViews, save_object_views
 from dd3g.objects.load import credit_of_mesh_file, digest_mesh_file, load_mesh
 from dd3g.objects.mesh import Mesh
 from dd3g.objects.rig import Rig, Shot, cameras_of, input_shots, target_shots
+from dd3g.objects.stretch import GENERATOR as STRETCH_GENERATOR
+from dd3g.objects.stretch import Stretch, Stretching, stretched
 
 RENDERER = "embree-1"  # a change of what pictures look like is a new name, so that old and new ones are never mixed
 
@@ -28,6 +30,18 @@ class ObjectJob:
     rig: Rig
     seed: int  # of the random views
     out: Path
+    stretching: Stretching | None = None  # of all objects of the folder
+    stretch: Stretch | None = None  # of this one
+
+    def stretched(self, stretching: Stretching) -> ObjectJob:
+        """The job of the object's stretched version, which has a name of its own."""
+        return replace(self, name=stretching.name_of(self.name), stretching=stretching, stretch=stretching.of(self.name, self.seed))
+
+    def plan(self) -> dict[str, Any]:
+        """What all objects of one folder of views have in common."""
+        rig = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.rig).items()}
+        stretching = {} if self.stretching is None else {"stretch": asdict(self.stretching)}
+        return {"renderer": RENDERER, "seed": self.seed, **stretching, "rig": rig}
 
     def digest(self) -> str:
         """Digest of all that the object's shape depends on.
@@ -35,16 +49,15 @@ class ObjectJob:
         Raises:
             MeshError: A file is missing.
         """
+        original = self._original_digest()
+        return original if self.stretch is None else digest(f"{STRETCH_GENERATOR}|{original}|{self.stretch}".encode())
+
+    def _original_digest(self) -> str:
         if self.path is not None:
             return digest_mesh_file(self.path)
         from dd3g.objects.make import GENERATOR
 
         return digest(f"{GENERATOR}|{self.object_seed}".encode())
-
-
-def plan_of(rig: Rig, seed: int) -> dict[str, Any]:
-    """What all objects of one folder of views have in common."""
-    return {"renderer": RENDERER, "seed": seed, "rig": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(rig).items()}}
 
 
 def render_object(job: ObjectJob) -> None:
@@ -63,7 +76,8 @@ def render_object(job: ObjectJob) -> None:
     about = {
         "source": job.source,
         "digest": key,
-        "plan": plan_of(job.rig, job.seed),
+        "plan": job.plan(),
+        **({} if job.stretch is None else {"stretch": {"scales": list(job.stretch.scales), "taper": job.stretch.taper}}),
         **({"credit": credit} if (credit := credit_of_mesh_file(job.path) if job.path is not None else None) else {}),
         "views": {name: [shot.about() for shot in group] for name, group in shots.items()},
     }
@@ -93,12 +107,14 @@ def render_groups(mesh: Mesh, rig: Rig, object_digest: str, seed: int) -> tuple[
 def is_done(job: ObjectJob, header: Mapping[str, Any] | None) -> bool:
     """Whether the folder on disk, whose object.json is given, is what the job would make."""
     about = header.get("about") if header is not None else None
-    return isinstance(about, dict) and about.get("plan") == plan_of(job.rig, job.seed) and about.get("digest") == job.digest()
+    return isinstance(about, dict) and about.get("plan") == job.plan() and about.get("digest") == job.digest()
 
 
 def _mesh(job: ObjectJob) -> Mesh:
     if job.path is not None:
-        return load_mesh(job.path)
-    from dd3g.objects.make import make_object
+        mesh = load_mesh(job.path)
+    else:
+        from dd3g.objects.make import make_object
 
-    return make_object(job.object_seed)
+        mesh = make_object(job.object_seed)
+    return mesh if job.stretch is None else stretched(mesh, job.stretch)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Float64, Int32, UInt8
 
 from dd3g.core.errors import MeshError
 from dd3g.objects.normals import CREASE_DEG, corner_normals
@@ -89,7 +89,7 @@ def assemble(parts: Sequence[Part], where: str, crease_deg: float = CREASE_DEG) 
     for part in parts:
         _check(part, where)
     vertices, faces = _join(parts)
-    vertices = _normalised(vertices, faces, where)
+    vertices = _normalised(vertices, where)
     kept = _has_area(vertices[faces])
     if not kept.any():
         raise MeshError(f"{where}: none of its {count} faces has an area; export the object as a triangle mesh")
@@ -99,6 +99,32 @@ def assemble(parts: Sequence[Part], where: str, crease_deg: float = CREASE_DEG) 
     faces = faces[kept]
     normals = corner_normals(vertices, faces, corner["normals"], crease_deg)
     return Mesh(vertices, faces, normals, corner["uvs"], corner["rgba"], face_materials, materials)
+
+
+def reshaped(mesh: Mesh, vertices: Float64[np.ndarray, "n 3"], corner_normals: Float64[np.ndarray, "m 3 3"]) -> Mesh:
+    """A mesh with its vertices moved, normalised again; faces that lost their area are dropped.
+
+    Args:
+        mesh: Gives faces, colours and materials.
+        vertices: Where its vertices go, in any units.
+        corner_normals: Of any length but zero.
+
+    Raises:
+        MeshError: No extent or no area is left.
+    """
+    normalised = _normalised(vertices, "a reshaped mesh")
+    kept = _has_area(normalised[mesh.faces])
+    if not kept.any():
+        raise MeshError(f"a reshaped mesh: none of its {len(kept)} faces has an area; reshape it less")
+    return replace(
+        mesh,
+        vertices=normalised,
+        faces=mesh.faces[kept],
+        corner_normals=(corner_normals / np.linalg.norm(corner_normals, axis=-1, keepdims=True)).astype(np.float32)[kept],
+        corner_uvs=mesh.corner_uvs[kept],
+        corner_rgba=mesh.corner_rgba[kept],
+        face_materials=mesh.face_materials[kept],
+    )
 
 
 def _unseen(material: Material) -> bool:
@@ -129,7 +155,7 @@ def _join(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
     return vertices, welded.reshape(-1)[faces.reshape(-1, 3)].astype(np.int32)
 
 
-def _normalised(vertices: np.ndarray, faces: np.ndarray, where: str) -> np.ndarray:
+def _normalised(vertices: np.ndarray, where: str) -> np.ndarray:
     centred = vertices - (vertices.min(0) + vertices.max(0)) / 2
     farthest = float(np.sqrt((centred**2).sum(1).max()))
     if not (np.isfinite(farthest) and farthest > 1e-30):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dd3g.core.errors import InputError
-from dd3g.core.views_folder import list_object_folders, load_object_views
+from dd3g.core.views_folder import list_object_folders, load_object_views, original_name
 from dd3g.recipes.views_archive import archive_credits
 from dd3g.recipes.views_pack import ViewsPack, open_pack
 from dd3g.training.overrides import override
@@ -70,9 +70,9 @@ def credits_of(place: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _refuse_shared_objects(train: Sequence[ViewsPack], dev: ViewsPack | None) -> None:
-    """What chooses must not be learnt from."""
+    """What chooses must not be learnt from, nor a changed version of it."""
     if dev is None:
         return
-    shared = sorted({name for pack in train for name in pack.names} & set(dev.names))
+    shared = sorted({original_name(name) for pack in train for name in pack.names} & {original_name(name) for name in dev.names})
     if shared:
         raise InputError(f"--dev: {len(shared)} of its objects are also learnt from ({', '.join(shared[:3])}, ...); render the two apart")
