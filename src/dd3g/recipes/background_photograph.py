@@ -7,6 +7,7 @@ on pictures made one by one.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -134,7 +135,7 @@ def through_jpeg(rgb: Rgb, quality: Each) -> Rgb:
         quality: 1 to 100 as libjpeg counts.
     """
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None]
-    y, cb, cr = (torch.tensor(_YCC, device=rgb.device) @ rgb.flatten(2)).unflatten(2, rgb.shape[2:]).unbind(1)
+    y, cb, cr = (_constant(_YCC, rgb.device) @ rgb.flatten(2)).unflatten(2, rgb.shape[2:]).unbind(1)
     y = _coded(y - 0.5, _LUMINANCE, scale) + 0.5
     chroma = torch.stack([_coded(functional.avg_pool2d(c[:, None], 2)[:, 0], _CHROMINANCE, scale) for c in (cb, cr)], 1)
     cb, cr = _doubled(chroma).unbind(1)
@@ -145,16 +146,23 @@ def _coded(plane: Float[Tensor, "b s s"], steps: tuple[int, ...], scale: Float[T
     side = plane.shape[-1]
     cosines = _cosines(plane.device)
     blocks = plane.unflatten(2, (side // 8, 8)).unflatten(1, (side // 8, 8)).transpose(2, 3)  # b, rows, columns, 8, 8
-    step = (torch.tensor(steps, device=plane.device).reshape(1, 8, 8) * scale).clamp_min(1)[:, None, None] / 255
+    step = (_constant(steps, plane.device).reshape(1, 8, 8) * scale).clamp_min(1)[:, None, None] / 255
     rounded = ((cosines @ blocks @ cosines.T) / step).round() * step
     return (cosines.T @ rounded @ cosines).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
+@lru_cache(maxsize=4)
 def _cosines(device: torch.device) -> Float[Tensor, "8 8"]:
     """The orthonormal discrete cosine transform of 8 samples."""
     k, n = torch.arange(8.0, device=device)[:, None], torch.arange(8.0, device=device)[None, :]
     matrix = torch.cos(math.pi * (n + 0.5) * k / 8) / 2
     return torch.where(k == 0, matrix / math.sqrt(2), matrix)
+
+
+@lru_cache(maxsize=16)
+def _constant(values: tuple[int, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """A table on a device, copied once: a copy of numbers waits until the device has done all that it was told before."""
+    return torch.tensor(values, device=device)
 
 
 def _foot(alpha: Coverage) -> Each:
