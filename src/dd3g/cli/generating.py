@@ -14,7 +14,7 @@ from dd3g.core.errors import DD3GError, InputError, OutputError
 from dd3g.core.files import is_file, sweep_partial, write_json
 from dd3g.formats import Orientation
 from dd3g.photos import Background, prepare
-from dd3g.photos.folders import PREPARED, named_pictures
+from dd3g.photos.folders import NOT_TEXT, PREPARED, named_pictures
 from dd3g.pipeline import PICTURE_SIZE, Generated, ImageTo3D
 from dd3g.student.inference import gaussians_per_token
 
@@ -147,7 +147,7 @@ def sidecar_of(made: Generated, picture: Path, options: GenerateOptions, files: 
 
     low, high = made.gaussians.means.min(0).values, made.gaussians.means.max(0).values
     return {
-        "picture": _NOT_TEXT.sub("_", picture.name),
+        "picture": NOT_TEXT.sub("_", picture.name),
         "seed": made.seed,
         "model": {"name": made.model.name, "digest": made.model.digest},
         "dd3g": VERSION,

@@ -1,7 +1,8 @@
-"""Train the student on views of objects (`dd3g objects` makes them). Safe to kill; the same command goes on.
+"""Train the student on views (`dd3g objects`), on quadruples (`dd3g collect`), or on both. Safe to kill; the same command goes on.
 
 dd3g objects --procedural 200 --seed 1 --out views
 dd3g train views --preset tiny --out run --perceptual none --max-minutes 5
+dd3g train quadruples views --teacher teacher.safetensors --dev views-dev --out run
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="small", help="tiny, small, small-plain or paper (default: small)")
     parser.add_argument("--init", metavar="CKPT", help="start from this checkpoint's weights; 'bundled' for the package's own")
     parser.add_argument("--perceptual", choices=("lpips-squeeze", "lpips-alex", "none"), default="lpips-squeeze")
+    parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from; its codec decodes them")
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
     parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
 
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from dd3g.recipes.student_run import StudentRunOptions, run_student
     from dd3g.training.parts import export_parts
 
-    wanted = StudentRunOptions(views_run_of(options), options.preset, options.perceptual, options.graphs)
+    wanted = StudentRunOptions(views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs)
     run_student(wanted, options.out, session_of(options))
     if options.export:
         for name in ("model", "last"):  # the best by --dev, and the one to go on from

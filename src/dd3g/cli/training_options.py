@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_views(parser: argparse.ArgumentParser) -> None:
     """What is learnt from, and what chooses."""
-    parser.add_argument("views", nargs="+", metavar="VIEWS", help="folders of views to learn from")
+    parser.add_argument("views", nargs="+", metavar="VIEWS", help="folders or archives of views to learn from")
     parser.add_argument("--dev", metavar="VIEWS", help="views to choose the best checkpoint by (never learnt from)")
 
 

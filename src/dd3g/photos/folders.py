@@ -10,7 +10,7 @@ from dd3g.core.files import is_file, is_folder
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what a folder is searched for; a named file may end in anything
 PREPARED = ".prepared"  # stands before the suffix of a prepared picture, which is named like its photograph
-_NOT_TEXT = re.compile("[\ud800-\udfff]")  # stands for bytes of a file's name that are no UTF-8, which neither JSON nor a terminal takes
+NOT_TEXT = re.compile("[\ud800-\udfff]")  # stands for bytes of a file's name that are no UTF-8, which neither JSON nor a terminal takes
 
 
 def named_pictures(images: tuple[str, ...], out: Path) -> dict[str, Path]:
@@ -26,7 +26,7 @@ def named_pictures(images: tuple[str, ...], out: Path) -> dict[str, Path]:
         files += _pictures_in(image, out) if is_folder(image) else [image]
     named: dict[str, Path] = {}
     for file in files:
-        stem = _NOT_TEXT.sub("_", file.stem.removesuffix(PREPARED))
+        stem = NOT_TEXT.sub("_", file.stem.removesuffix(PREPARED))
         name, number = stem, 2
         while name in named:
             name, number = f"{stem}-{number}", number + 1

@@ -25,7 +25,7 @@ Decode = Callable[[PEPD, StudentBatch], Decoded]
 
 def decode_batch(student: PEPD, batch: StudentBatch) -> Decoded:
     """Gaussians of a batch, op by op."""
-    return student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance)
+    return student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance, guidance=batch.guidance)
 
 
 def graphed_decode(student: PEPD, example: StudentBatch) -> Decode:
@@ -48,8 +48,10 @@ class _Tensors(nn.Module):
         super().__init__()
         self.student = student
 
-    def forward(self, noise: Tensor, conditions: Tensor, image: Tensor, elevation_deg: Tensor, distance: Tensor) -> tuple[Tensor, ...]:
-        decoded = self.student.decode(noise, conditions, image, elevation_deg, distance)
+    def forward(
+        self, noise: Tensor, conditions: Tensor, image: Tensor, elevation_deg: Tensor, distance: Tensor, guidance: Tensor
+    ) -> tuple[Tensor, ...]:
+        decoded = self.student.decode(noise, conditions, image, elevation_deg, distance, guidance=guidance)
         g, view = decoded.gaussians, decoded.view
         tensors = [g.means, g.quats_wxyz, g.scales, g.opacities, g.rgb, decoded.xy, decoded.towards]
         tensors += [view.predicted.elevation_deg, view.predicted.distance, view.box.centre, view.box.half]
@@ -61,7 +63,7 @@ class _Tensors(nn.Module):
 
 
 def _arguments(batch: StudentBatch) -> tuple[Tensor, ...]:
-    return (batch.noise, batch.conditions.contiguous(), batch.image, batch.elevation_deg, batch.distance)
+    return (batch.noise, batch.conditions.contiguous(), batch.image, batch.elevation_deg, batch.distance, batch.guidance)
 
 
 def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:

@@ -1,4 +1,4 @@
-"""The student on ground-truth views: what is fed, what is asked, how it is scored while it learns."""
+"""The student on ground-truth views and on quadruples: what is fed, what is asked, how it is scored while it learns."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from dd3g.core.views import composite
 from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
 from dd3g.distill.lpips import load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
+from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.render import rasterize
@@ -60,6 +61,7 @@ def student_recipe(
     provenance: Mapping[str, Any],
     device: torch.device | str = "cpu",
     graphs: bool = False,
+    collections: Sequence[DecodedCollection] = (),
 ) -> Recipe:
     """What the engine needs to train a student.
 
@@ -67,12 +69,13 @@ def student_recipe(
         model: Sizes.
         data: Sampling.
         loss: Weights of the terms.
-        train: Views to learn from.
+        train: Views to learn from; may be empty where there are collections.
         dev: Views to choose by; inputs are their view 0, at azimuth 0 on the rig.
         seed: Of weights and samples.
         provenance: Goes into the model file: data, licences.
         device: Where it is trained.
         graphs: Record the network as CUDA graphs (on a GPU): the same numbers, sooner.
+        collections: Quadruples to learn from.
 
     Raises:
         WeightsError: The perceptual network's weights are not there.
@@ -81,7 +84,10 @@ def student_recipe(
     network = PEPD(model)
     perceptual = None if loss.perceptual == "none" else load_lpips("squeeze" if loss.perceptual == "lpips-squeeze" else "alex").to(device)
 
-    batches = StudentBatches(train, data, model.noise_shape, seed, device)
+    def of_views(config: StudentDataConfig) -> StudentBatches:
+        return StudentBatches(train, config, model.noise_shape, seed, device)
+
+    batches = student_batches(of_views if train else None, collections, data, seed, device)
     decode = graphed_decode(network.to(device).train(), batches(0)) if graphs else decode_batch
 
     def losses(student: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
@@ -94,6 +100,7 @@ def student_recipe(
             "data": asdict(data),
             "loss": asdict(loss),
             "views": [pack.digest for pack in train],
+            "quadruples": [decoded.digest for decoded in collections],
             "seed": seed,
         },
         network=network,

@@ -34,6 +34,7 @@ class StudentDataConfig:
     recolour: float = 0.5  # probability of other colours, the same for input and targets
     white: float = 0.0  # share of target views over white, which results are looked at and measured on; the rest over any colour
     degrade: float = 0.3  # probability of blur and noise on the input alone
+    quadruples: float = 0.5  # share of the batch that comes from quadruples, where there are views and quadruples
     repeat: tuple[tuple[str, int], ...] = ()  # (name prefix, times per epoch) for objects that should be seen more often
 
 
@@ -53,6 +54,7 @@ class StudentBatch:
     scale: Float[Tensor, " b"]  # student = scale * object + offset
     offset: Float[Tensor, "b 3"]
     background: Float[Tensor, "b v 3"]
+    guidance: Float[Tensor, " b"]  # w that ties noise to targets; 0 where nothing does
 
     def to(self, device: torch.device | str) -> StudentBatch:
         """The same batch on another device."""
@@ -94,7 +96,7 @@ class StudentBatches:
         flip = torch.where(flips[:, None], torch.tensor([-1.0, 1, 1], device=self.device), 1.0)
         cameras = mirrored(cameras, flips)
         image, target = recoloured([image, target], self._chance(random, config.recolour), random)
-        image = _degraded(image, self._chance(random, config.degrade), random, on_device)
+        image = degraded(image, self._chance(random, config.degrade), random, on_device)
 
         noise, background = random.standard_normal((b, *self.noise_shape), np.float32), random.random((b, v, 3), np.float32)
         if config.white > 0:  # without it, batches are those of before
@@ -114,6 +116,7 @@ class StudentBatches:
             scale=framed.scale,
             offset=framed.offset * flip,
             background=torch.from_numpy(background).to(self.device),
+            guidance=torch.zeros(b, device=self.device),
         )
 
     def _order(self, step: int) -> list[int]:
@@ -121,7 +124,7 @@ class StudentBatches:
         n, chosen = len(self.samples), []
         for place in range(step * self.config.batch, (step + 1) * self.config.batch):
             epoch, within = divmod(place, n)
-            chosen.append(int(_permutation(self.seed, epoch, n)[within]))
+            chosen.append(int(permutation(self.seed, epoch, n)[within]))
         return chosen
 
     def _chance(self, random: np.random.Generator, probability: float) -> Bool[Tensor, " b"]:
@@ -148,7 +151,7 @@ def recoloured(pictures: list[Tensor], which: Bool[Tensor, " b"], random: np.ran
     return changed
 
 
-def _degraded(
+def degraded(
     image: Float[Tensor, "b 4 p p"], which: Bool[Tensor, " b"], random: np.random.Generator, on_device: torch.Generator
 ) -> Float[Tensor, "b 4 p p"]:
     """A soft, noisy, wrongly exposed picture of the same object."""
@@ -177,7 +180,8 @@ def _blurred(pictures: Float[Tensor, "b c h w"], sigma: Float[Tensor, "b 1 1 1"]
 _permutations: dict[tuple[int, int, int], np.ndarray] = {}
 
 
-def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order of one epoch over ``n`` samples."""
     key = (seed, epoch, n)
     if key not in _permutations:
         _permutations.clear()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from dd3g.core.errors import InputError
+from dd3g.core.errors import CheckpointError, InputError
 from dd3g.core.weights import THIRD_PARTY
+from dd3g.quadruples import is_collection
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
+from dd3g.recipes.quadruple_batches import DecodedCollection, open_decoded
 from dd3g.recipes.student import PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
+from dd3g.student import PEPD
 from dd3g.student.config import PEPDConfig
 from dd3g.student.load import load_student
 from dd3g.student.presets import PRESETS
+from dd3g.teacher.teacher import Teacher, load_teacher
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
+
+_ASKED_GUIDANCE = 1.0  # of generation: the ODE that inverted, true views hang on
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class StudentRunOptions:
     run: ViewsRunOptions
     preset: str = "small"
     perceptual: PerceptualName = "lpips-squeeze"
+    teacher: str | None = None  # whose codec decodes drawn quadruples
     graphs: bool = False
 
 
@@ -71,7 +78,14 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if options.graphs and not session.device.startswith("cuda"):
         raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train on a GPU")
     config = resolve(options)
-    train, dev, provenance = data_of(options.run, quiet=session.quiet)
+    folders, views = [list(g) for g in partition(options.run.views)]
+    collections, teacher = _collections(folders, options, session)
+    if collections and config.model.extraction.guidance is None:
+        extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
+        config = replace(config, model=replace(config.model, extraction=extraction))
+    train, dev, provenance = data_of(replace(options.run, views=tuple(views)), quiet=session.quiet)
+    if teacher is not None:
+        provenance = {**provenance, "teacher": {"digest": teacher.digest, **teacher.about}}
     recipe = student_recipe(
         config.model,
         config.data,
@@ -82,10 +96,11 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         provenance=provenance,
         device=session.device,
         graphs=options.graphs,
+        collections=collections,
     )
     if options.run.init:
         start = load_student(options.run.init)
-        recipe.network.load_state_dict(start.network.state_dict())
+        _start_from(cast(PEPD, recipe.network), start.network)
         recipe = replace(recipe, identity={**recipe.identity, "init": start.digest})
     return fit(recipe, config.fit, out, session)
 
@@ -105,6 +120,30 @@ def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session
         cast(EncoderTask, recipe.network).student.load_state_dict(start.network.state_dict())
         recipe = replace(recipe, identity={**recipe.identity, "init": start.digest})
     return fit(recipe, config.fit, out, session)
+
+
+def partition(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(collections of quadruples, folders and archives of views) among what a run is given."""
+    return [s for s in sources if is_collection(s)], [s for s in sources if not is_collection(s)]
+
+
+def _collections(
+    folders: Sequence[str], options: StudentRunOptions, session: SessionConfig
+) -> tuple[list[DecodedCollection], Teacher | None]:
+    if not folders:
+        return [], None
+    if options.teacher is None:
+        raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
+    teacher = load_teacher(options.teacher)
+    return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
+
+
+def _start_from(network: PEPD, start: PEPD) -> None:
+    """Weights of a student; one that was never told w has none for it, and what is new says nothing yet."""
+    missing, unexpected = network.load_state_dict(start.state_dict(), strict=False)
+    wrong = [name for name in missing if not name.startswith("extraction.guidance.")] + list(unexpected)
+    if wrong:
+        raise CheckpointError(f"--init: its weights do not fit this student ({', '.join(wrong[:3])})")
 
 
 def _model_of(options: StudentRunOptions) -> PEPDConfig:

@@ -21,6 +21,7 @@ class ExtractionConfig:
     halve_first: bool = True  # whether stage 0 halves the latent grid as well
     head_width: int = 32
     camera_width: int = 128  # of the camera embedding
+    guidance: float | None = None  # None: w is not told; else it is, and this one is asked for in generation
 
     @property
     def token_grid(self) -> int:

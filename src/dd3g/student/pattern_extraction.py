@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class PatternExtraction(nn.Module):
         self.config = config
         first = config.channels[0]
         self.camera = nn.Sequential(nn.Linear(16, config.camera_width), nn.SiLU(), nn.Linear(config.camera_width, config.camera_width))
+        self.guidance = None if config.guidance is None else zeroed(nn.Linear(2, config.camera_width))
         self.enter = nn.Conv2d(config.latent_channels, first, 3, 2 if config.halve_first else 1, 1)
         self.halve = nn.ModuleList()
         self.stages = nn.ModuleList()
@@ -46,7 +48,11 @@ class PatternExtraction(nn.Module):
         self.leave = nn.Conv2d(before, token_width, 3, 1, 1)
 
     def forward(
-        self, noise: Float[Tensor, "b v c h w"], conditions: Float[Tensor, "b v 16"], image_tokens: Float[Tensor, "b t d"]
+        self,
+        noise: Float[Tensor, "b v c h w"],
+        conditions: Float[Tensor, "b v 16"],
+        image_tokens: Float[Tensor, "b t d"],
+        guidance: Float[Tensor, " b"] | None = None,
     ) -> Float[Tensor, "b p width"]:
         """Extracts patterns.
 
@@ -54,12 +60,18 @@ class PatternExtraction(nn.Module):
             noise: N, standard normal, in the teacher's latent shape.
             conditions: C, see :meth:`dd3g.core.Cameras.conditions`.
             image_tokens: Tokens of II.
+            guidance: w, under which the teacher's ODE ties this noise to views; 0 where nothing ties it. None: what generation asks for.
+                Without effect where the configuration does not tell it.
 
         Returns:
             Pattern tokens; p = views x grid x grid, view by view, row-major.
         """
         views = noise.shape[1]
-        embedding = F.silu(self.camera(conditions)).flatten(0, 1)
+        embedding = self.camera(conditions)
+        if self.guidance is not None:
+            w = noise.new_full(noise.shape[:1], self.config.guidance or 0.0) if guidance is None else guidance
+            embedding = embedding + self.guidance(torch.stack([(w > 0).to(w.dtype), w.clamp_min(1e-3).log().clamp_min(0)], -1))[:, None]
+        embedding = F.silu(embedding).flatten(0, 1)
         x = self.enter(noise.flatten(0, 1))
         for halve, stage in zip(self.halve, self.stages, strict=True):
             x = halve(x)
@@ -114,6 +126,13 @@ class SpatialTransformer3D(nn.Module):
         value, gate = self.up(self.norm3(tokens)).chunk(2, -1)
         tokens = self.leave(tokens + self.down(value * F.gelu(gate)))
         return x + tokens.unflatten(1, (views, -1)).flatten(0, 1).transpose(1, 2).unflatten(2, (height, -1))
+
+
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """A layer that says nothing yet: added to a network that is trained, it changes none of its answers."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _joined(heads: Float[Tensor, "b heads t d"]) -> Float[Tensor, "b t width"]:

@@ -65,6 +65,7 @@ class PEPD(nn.Module):
         image: Float[Tensor, "b 4 h w"],
         elevation_deg: Float[Tensor, " b"] | None = None,
         distance: Float[Tensor, " b"] | None = None,
+        guidance: Float[Tensor, " b"] | None = None,
     ) -> Gaussians:
         """Generates.
 
@@ -74,9 +75,10 @@ class PEPD(nn.Module):
             image: II, prepared: straight sRGB and alpha in [0, 1].
             elevation_deg: The input camera's elevation; predicted from the picture if None.
             distance: The input camera's distance (1.5 for views of the rig); predicted from the picture if None.
+            guidance: w, under which the teacher's ODE ties this noise to views; see :class:`PatternExtraction`.
         """
         conditions = cameras.conditions().expand(image.shape[0], -1, -1)
-        return self.decode(noise, conditions, image, elevation_deg, distance).gaussians
+        return self.decode(noise, conditions, image, elevation_deg, distance, guidance=guidance).gaussians
 
     def decode(
         self,
@@ -87,6 +89,7 @@ class PEPD(nn.Module):
         distance: Float[Tensor, " b"] | None = None,
         gaussians_per_token: int | None = None,
         both_ways: bool = False,
+        guidance: Float[Tensor, " b"] | None = None,
     ) -> Decoded:
         """As :meth:`forward`, with what supervision needs beside the Gaussians.
 
@@ -98,10 +101,11 @@ class PEPD(nn.Module):
             distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
             both_ways: Read the picture's mirror image as well, see :meth:`look_at`.
+            guidance: As in :meth:`forward`.
         """
         view = self.look_at(image, elevation_deg, distance, both_ways=both_ways)
         tokens = view.features.tokens
-        patterns = self.extraction(noise, conditions, tokens) + self.pattern_type
+        patterns = self.extraction(noise, conditions, tokens, guidance) + self.pattern_type
         joined = (
             torch.cat([patterns, self.image_in(tokens) + self.image_type], 1)
             + self.place_in(torch.cat([view.box.numbers(), camera_numbers(view.camera)], 1))[:, None]
