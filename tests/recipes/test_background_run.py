@@ -11,8 +11,8 @@ from dd3g.core.errors import CheckpointError, InputError
 from dd3g.photos.batch_norm import fold_batch_norm, unfold_batch_norm
 from dd3g.photos.mask_network import MaskNetwork, MaskNetworkConfig, load_mask_network
 from dd3g.recipes import background_labels
-from dd3g.recipes.background_labels import LONGEST_SIDE, label_photographs
-from dd3g.recipes.background_material import MaterialFolders
+from dd3g.recipes.background_labels import LONGEST_SIDE, label_photographs, windowed
+from dd3g.recipes.background_material import Material, MaterialFolders
 from dd3g.recipes.background_run import BackgroundRunOptions, resolve, run_background
 from dd3g.training import SessionConfig
 
@@ -123,6 +123,25 @@ def test_the_teacher_answers_for_a_batch(monkeypatch):
     assert masks.shape == (2, 1, 64, 64)
     assert masks[1, 0, :, :30].min() > 0.9
     assert masks[1, 0, :, 34:].max() < 0.1
+
+
+def test_windows_are_labelled_before_the_first_step(monkeypatch):
+    monkeypatch.setattr(background_labels, "load_u2netp", Bright)
+    background_labels._teacher_on.cache_clear()
+    picture = np.zeros((4, 60, 120), np.uint8)
+    picture[0, 10:40, 30:90] = 255
+    material = Material(((1.0, [picture]),), [picture], [picture, picture[:, ::-1].copy()], "digest")
+    labelled = windowed(material, 3, seed=0, device="cpu")
+    again = windowed(material, 3, seed=0, device="cpu")
+    background_labels._teacher_on.cache_clear()
+    assert len(labelled.labelled) == 6
+    assert labelled.objects is material.objects
+    assert len(labelled.photographs) == 1
+    assert labelled.digest == again.digest != material.digest
+    for one, other in zip(labelled.labelled, again.labelled, strict=True):
+        assert ((one[3] > 127) == (one[0] > 127)).mean() > 0.97
+        assert np.array_equal(one, other)
+    assert not np.array_equal(labelled.labelled[0], labelled.labelled[1])
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path):

@@ -33,6 +33,7 @@ class BackgroundLossConfig:
     overlap: float = 0.5  # 1 - soft intersection over union, a picture
     edge: float = 2.0  # extra weight of the cross entropy where the mask changes
     teacher: bool = False  # U2-Net small labels each window of a photograph as it is cut; else the material's own alpha is the mask
+    windows: int = 0  # that many windows of each photograph are labelled by U2-Net small before the first step; 0: none
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def soft_overlap(mask: Float[Tensor, "b 1 s s"], truth: Float[Tensor, "b 1 s s"]
 
 def fixed_scenes(stock: Stock, config: BackgroundDataConfig, count: int) -> dict[str, BackgroundBatch]:
     """Pictures to score by, always the same for one stock: ``count`` composites and as many photographs, as far as there are any."""
-    kinds = {"composites": replace(config, batch=16, labelled=0.0), "photographs": replace(config, batch=16, labelled=1.0, empty=0.0)}
+    config = replace(config, batch=16, labelled_window=BackgroundDataConfig.labelled_window)
+    kinds = {"composites": replace(config, labelled=0.0), "photographs": replace(config, labelled=1.0, empty=0.0)}
     if not stock.labelled:
         del kinds["photographs"]
     return {kind: _several(stock, each, count) for kind, each in kinds.items()}

@@ -25,6 +25,7 @@ class BackgroundDataConfig:
     batch: int = 16
     size: int = 256  # side of the square pictures, a multiple of 32
     labelled: float = 0.3  # share of photographs with a teacher's mask
+    labelled_window: float = 0.55  # smallest window that is cut from those, over the picture's side
     empty: float = 0.03  # share of scenes without an object
     photographs: float = 0.6  # share of real photographs among the scenes of composites
     scenes: int = 1000  # how many scenes are drawn beforehand, to be cut and coloured anew each time
@@ -101,7 +102,9 @@ def draw_batch(stock: Stock, config: BackgroundDataConfig, seed: int, step: int)
     picture, window, blur = _scenes(stock, config, random, b)
     own = stock.photographs + random.integers(0, max(stock.labelled, 1), b)
     picture = np.where(labelled, own, picture)
-    window = np.where(labelled[:, None, None], _affine_of_window(*_windows(random, b, 0.55), random.random(b) < 0.5), window)
+    window = np.where(
+        labelled[:, None, None], _affine_of_window(*_windows(random, b, config.labelled_window), random.random(b) < 0.5), window
+    )
     blur = np.where(labelled, 0, blur)
     aspect = np.exp(random.normal(0.12, 0.28, b))  # width over height of the photograph, before it is stretched to a square
     composite = np.flatnonzero(~labelled & ~bare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from dd3g.core.files import make_folder, write_atomically
 from dd3g.core.progress import Progress
 from dd3g.photos.decode import decode
 from dd3g.photos.u2netp import INPUT_SIZE, load_u2netp, normalise, stretched
+from dd3g.recipes.background_material import Material
 
 LONGEST_SIDE = 320  # of what is written; the teacher sees no more
+_AT_ONCE = 32  # windows
 
 
 def label_photographs(
@@ -69,6 +72,32 @@ def _window(rgb: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
     rows, columns = min(int(height * share / stretch), height), min(int(width * share * stretch), width)
     top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
     return rgb[:, top : top + rows, left : left + columns]
+
+
+def windowed(material: Material, windows: int, seed: int, device: torch.device | str) -> Material:
+    """The material with each labelled photograph replaced by windows of it, the first the whole, labelled anew by U2-Net small.
+
+    What is salient in a window is often not what is salient in the whole. The teacher works some ten times as long as the network learns:
+    labelling a few windows once is far cheaper than labelling each one as it is cut.
+
+    Args:
+        material: Photographs of any size; the pools of objects stay.
+        windows: How many a photograph.
+        seed: Of the windows.
+        device: Where the teacher works.
+    """
+
+    def cut(number: int, k: int) -> Tensor:
+        rgb = torch.from_numpy(material.labelled[number][:3]).to(device)
+        part = _window(rgb, np.random.default_rng([seed, number, k])) if k else rgb
+        return functional.interpolate(part[None].float(), (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True) / 255
+
+    wanted = [(number, k) for number in range(len(material.labelled)) for k in range(windows)]
+    labelled = []
+    for i in range(0, len(wanted), _AT_ONCE):
+        rgb = torch.cat([cut(*one) for one in wanted[i : i + _AT_ONCE]]).clamp(0, 1)
+        labelled += list((torch.cat([rgb, teacher_masks(rgb)], 1) * 255).round().to(torch.uint8).cpu().numpy())
+    return replace(material, labelled=labelled, digest=f"{material.digest} {windows} windows {seed}")
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from dd3g.core.noise import digest
 from dd3g.core.weights import bundled
 from dd3g.photos.mask_network import KIND, MaskNetworkConfig, load_mask_network
 from dd3g.recipes.background import BackgroundDataConfig, BackgroundLossConfig, BackgroundRecipeConfig, background_recipe
+from dd3g.recipes.background_labels import windowed
 from dd3g.recipes.background_material import MaterialFolders, load_material
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
 from dd3g.training.checkpoint import load_state
@@ -73,6 +74,8 @@ def run_background(options: BackgroundRunOptions, out: str | os.PathLike[str], s
     config = resolve(options)
     torch.backends.cudnn.benchmark = True  # every step has the same shapes
     train = load_material(options.train)
+    if config.loss.windows:
+        train = windowed(train, config.loss.windows, options.seed, session.device)
     dev = None if options.dev is None else load_material(options.dev)
     start, told = (None, {}) if options.init is None else _start_of(options.init)
     recipe = background_recipe(
