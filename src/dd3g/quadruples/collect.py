@@ -16,7 +16,7 @@ from typing import Any
 from dd3g.core.errors import DD3GError, InputError, OutputError
 from dd3g.core.files import make_folder, sweep_partial
 from dd3g.core.progress import Progress
-from dd3g.quadruples.lease import any_alive, lease
+from dd3g.quadruples.lease import any_alive, lease, sweep_stale
 from dd3g.quadruples.plan import Plan, unit_path
 from dd3g.quadruples.record import Quadruple
 from dd3g.quadruples.shard import read_shard, write_shard
@@ -58,6 +58,7 @@ def collect(out: str | os.PathLike[str], plan: Plan, opener: Callable[[], Make],
     elif missing:
         _in_processes(folder, plan, opener, min(workers, len(missing)), show)
     progress.close()
+    sweep_stale(leases)
     return len(missing)
 
 

@@ -47,6 +47,13 @@ def any_alive(folder: Path) -> bool:
     return any(not is_stale(path) for path in folder.glob("*.lease"))
 
 
+def sweep_stale(folder: Path) -> None:
+    """Removes the leases of those who are gone."""
+    for path in folder.glob("*.lease"):
+        if is_stale(path):
+            path.unlink(missing_ok=True)
+
+
 def is_stale(path: Path) -> bool:
     """Whether the holder is gone: a process of this machine that is no more, or one that has not renewed it for long."""
     try:

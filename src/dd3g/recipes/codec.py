@@ -7,12 +7,13 @@ small errors are forgiven.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
@@ -47,6 +48,7 @@ class CodecLossConfig:
     """Weights of what is asked of the codec."""
 
     colour: float = 1.0  # mean |difference| of premultiplied colour over a random background
+    coarse: float = 3.0  # the same of averages over 8 x 8 pixels; without it colour comes long after light and shape (docs/lab-log.md)
     alpha: float = 1.0
     perceptual: float = 0.1  # LPIPS (squeeze) over the same background; 0 leaves it, and its weights, out
     moments: float = 0.01  # of each latent channel over the batch: mean 0, variance 1
@@ -60,6 +62,10 @@ class CodecBatch:
     rgba: Float[Tensor, "b 4 h w"]
     background: Float[Tensor, "b 3"]
     noise: Float[Tensor, "b c h8 w8"]
+
+    def to(self, device: torch.device | str) -> CodecBatch:
+        """The same batch on another device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 def codec_recipe(
@@ -145,6 +151,7 @@ def codec_losses(
     mean, variance = latents.mean((0, 2, 3)), latents.var((0, 2, 3))
     terms = {
         "colour": config.colour * (ours - truth).abs().mean(),
+        "coarse": config.coarse * F.avg_pool2d(made[:, :3] - batch.rgba[:, :3] * truth_alpha, FACTOR).abs().mean(),
         "alpha": config.alpha * (alpha - truth_alpha).abs().mean(),
         "moments": config.moments * (mean.square() + (variance - 1).square()).mean(),
     }

@@ -9,7 +9,7 @@ azimuth 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, cast
 
 import numpy as np
@@ -61,6 +61,10 @@ class TeacherBatch:
     t: Int[Tensor, " b"]
     cameras: Float[Tensor, "b v 16"]
     conditioned: Float[Tensor, " b"]  # 0 where the picture is withheld
+
+    def to(self, device: torch.device | str) -> TeacherBatch:
+        """The same batch on another device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 def teacher_recipe(
