@@ -39,6 +39,7 @@ class CodecDataConfig:
     """How pictures are drawn and changed."""
 
     batch: int = 16
+    crop: int = 64  # side of the windows that are learnt from, each about a point of its object; most of a whole view is empty
     mirror: float = 0.5
     recolour: float = 0.5
 
@@ -48,7 +49,8 @@ class CodecLossConfig:
     """Weights of what is asked of the codec."""
 
     colour: float = 1.0  # mean |difference| of premultiplied colour over a random background
-    coarse: float = 3.0  # the same of averages over 8 x 8 pixels; without it colour comes long after light and shape (docs/lab-log.md)
+    palette: float = 1.0  # what of the average colour and alpha of a place can't be read off its latents by a linear map: without it
+    # light and shape fill the latents first, and colour comes very late (docs/lab-log.md)
     alpha: float = 1.0
     perceptual: float = 0.1  # LPIPS (squeeze) over the same background; 0 leaves it, and its weights, out
     moments: float = 0.01  # of each latent channel over the batch: mean 0, variance 1
@@ -129,13 +131,29 @@ class CodecBatches:
         rgba = self.views.rgba(random.integers(self.objects, size=b), random.integers(self.views.views, size=b))
         mirrored = self._chance(random, self.config.mirror)
         rgba = torch.where(mirrored[:, None, None, None], rgba.flip(-1), rgba)
+        if 0 < self.config.crop < self.views.width:
+            rgba = windows(rgba, self.config.crop, random)
         (rgba,) = recoloured([rgba], self._chance(random, self.config.recolour), random)
-        shape = (b, self.channels, self.views.height // FACTOR, self.views.width // FACTOR)
+        shape = (b, self.channels, *(side // FACTOR for side in rgba.shape[-2:]))
         background, noise = random.random((b, 3), np.float32), random.standard_normal(shape, np.float32)
         return CodecBatch(rgba, *(torch.from_numpy(a).to(self.device) for a in (background, noise)))
 
     def _chance(self, random: np.random.Generator, probability: float) -> Tensor:
         return torch.from_numpy(random.random(self.config.batch) < probability).to(self.device)
+
+
+def windows(rgba: Float[Tensor, "b 4 h w"], side: int, random: np.random.Generator) -> Float[Tensor, "b 4 {side} {side}"]:
+    """A window of every picture about a random point of what is in it."""
+    b, _, height, width = rgba.shape
+    reached = rgba[:, 3].flatten(1).double().cumsum(1)
+    aim = torch.from_numpy(random.random((b, 1))).to(rgba.device) * reached[:, -1:]
+    place = torch.searchsorted(reached, aim)[:, 0].clamp_max(height * width - 1)
+    shift = torch.from_numpy(random.integers(-side // 2, side // 2, (b, 2))).to(rgba.device)
+    top = (place // width - side // 2 + shift[:, 0]).clamp(0, height - side)
+    left = (place % width - side // 2 + shift[:, 1]).clamp(0, width - side)
+    line = torch.arange(side, device=rgba.device)
+    which = torch.arange(b, device=rgba.device)[:, None, None]
+    return rgba.movedim(1, -1)[which, (top[:, None] + line)[:, :, None], (left[:, None] + line)[:, None, :]].movedim(-1, 1)
 
 
 def codec_losses(
@@ -151,13 +169,33 @@ def codec_losses(
     mean, variance = latents.mean((0, 2, 3)), latents.var((0, 2, 3))
     terms = {
         "colour": config.colour * (ours - truth).abs().mean(),
-        "coarse": config.coarse * F.avg_pool2d(made[:, :3] - batch.rgba[:, :3] * truth_alpha, FACTOR).abs().mean(),
         "alpha": config.alpha * (alpha - truth_alpha).abs().mean(),
         "moments": config.moments * (mean.square() + (variance - 1).square()).mean(),
     }
     if perceptual is not None:
         terms["perceptual"] = config.perceptual * perceptual(ours.clamp(0, 1), truth).mean()
+    if config.palette > 0:
+        terms["palette"] = config.palette * palette_loss(latents, batch.rgba)
     return terms
+
+
+def palette_loss(latents: Float[Tensor, "b c h8 w8"], rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, ""]:
+    """Share of the variance of the places' average premultiplied colour and alpha that the best linear map of their latents leaves over.
+
+    The map is solved for in every batch, so it has no weights to learn; 0 where latents tell all four, up to 1.
+    """
+    premultiplied = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
+    wanted = F.avg_pool2d(premultiplied, FACTOR).permute(0, 2, 3, 1).flatten(0, 2).double()
+    told = latents.permute(0, 2, 3, 1).flatten(0, 2).double()
+    wanted, told = wanted - wanted.mean(0), told - told.mean(0)
+    # differences of colours vary less than light and count as much
+    wanted = torch.cat(
+        [wanted[:, :3].sum(1, keepdim=True), wanted[:, :1] - wanted[:, 1:2], wanted[:, 2:3] - wanted[:, 1:2], wanted[:, 3:]], 1
+    )
+    across = told.T @ wanted
+    within = told.T @ told + 1e-4 * len(told) * torch.eye(told.shape[1], dtype=told.dtype, device=told.device)
+    left = wanted - told @ torch.linalg.solve(within, across)
+    return (left.square().mean(0) / wanted.square().mean(0).clamp_min(1e-8)).mean().float()
 
 
 @torch.no_grad()
