@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# A codec and a teacher on one GPU, under ten minutes: each at a constant rate first, then down its cosine in the time that is left.
+# A codec and a teacher on one GPU, under ten minutes: each down a cosine that ends in its time.
 #
 #     runs/gpu/teacher.sh --dev DEV --out OUT [options] VIEWS...     VIEWS, DEV: archives of runs/gpu/pack.sh, or folders of views
 #
 #     --seconds S            both together (default 540)
-#     --codec-seconds S      of it, for the codec (default 100)
+#     --codec-seconds S      of it, for the codec (default 200)
 #     --codec FILE           a codec that is there already: all the time is the teacher's
 #     --init FILE            a teacher to go on from, which brings its codec
 #     --work FOLDER          checkpoints, not to be carried home (default OUT/work)
 #     --no-third-party       the codec without LPIPS; else DD3G_WEIGHTS must hold its weights
 #
-# In the environment, with what was used: DEVICE=cuda BATCH=128 CODEC_BATCH=64 LR=6e-4 CODEC_LR=1.5e-3 LOG_EVERY=25
+# In the environment, with what was used: DEVICE=cuda BATCH=256 CODEC_BATCH=128 LR=6e-4 CODEC_LR=1.5e-3 LOG_EVERY=25
+# TRY_SECONDS=10 (to measure steps a second) ENCODING_SECONDS=60 (kept for what the teacher does beside its steps)
 #
 # Results: OUT/codec.safetensors, OUT/teacher.safetensors (which holds its codec), OUT/logs. Safe to kill; the same command goes on with
 # the part in hand.
@@ -18,8 +19,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 started=$(date +%s)
 
-: "${DEVICE:=cuda}" "${BATCH:=128}" "${CODEC_BATCH:=64}" "${LR:=6e-4}" "${CODEC_LR:=1.5e-3}" "${LOG_EVERY:=25}"
-dev='' out='' seconds=540 codec_seconds=100 codec='' init='' work='' third_party=yes views=()
+: "${DEVICE:=cuda}" "${BATCH:=256}" "${CODEC_BATCH:=128}" "${LR:=6e-4}" "${CODEC_LR:=1.5e-3}" "${LOG_EVERY:=25}" "${TRY_SECONDS:=10}" "${ENCODING_SECONDS:=60}"
+dev='' out='' seconds=540 codec_seconds=200 codec='' init='' work='' third_party=yes views=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit ;;
@@ -48,57 +49,50 @@ mkdir -p "$work" "$out/logs"
 
 left() { echo $((started + seconds - $(date +%s))); }
 
-# Scanned and textured objects teach most and are few, see slice.sh.
-common=(
-    "${views[@]}" --dev "$dev" --device "$DEVICE" "${precision[@]}"
-    --set fit.log_every="$LOG_EVERY" --set fit.save_every_s=1000 --set fit.sheet_every=100000 --set fit.evaluate_every=1000
-)
-
-# in_two_parts NAME LR SECONDS ARGUMENTS...: a third of the time at a constant rate, which measures steps a second; then the cosine.
-in_two_parts() {
-    local name=$1 lr=$2 whole_s=$3 begun steps rate b_seconds
+# timed NAME LR SECONDS ARGUMENTS...: measures steps a second on the few objects of DEV, then runs down a cosine that ends in time.
+timed() {
+    local name=$1 lr=$2 whole_s=$3 begun rate steps
     shift 3
     begun=$(date +%s)
-    if [ ! -e "$work/$name-b/config.json" ]; then
-        say "$name, part A: $((whole_s / 3)) s at a rate of $lr; $(left) s left"
-        dd3g teach "$@" --out "$work/$name-a" --max-minutes "$(calculate "$whole_s / 180")" \
-            --set fit.lr="$lr" --set fit.lr_final="$lr" --set fit.warmup_steps=100
-    fi
-    b_seconds=$((begun + whole_s - $(date +%s)))
-    [ "$b_seconds" -ge 5 ] || fail "$name: $b_seconds s are left for part B; raise --seconds"
     if [ ! -s "$work/$name.steps" ]; then
-        rate=$(sed -n 's/.*"steps_per_s": \([0-9.]*\).*/\1/p' "$work/$name-a/metrics.jsonl" | tail -n 8 | sort -n |
+        say "$name: measuring; $(left) s left"
+        rm -rf "$work/$name-try"
+        dd3g teach "$@" "$dev" --out "$work/$name-try" --steps 100000 --max-minutes "$(calculate "$TRY_SECONDS / 60")" "${settings[@]}"
+        rate=$(sed -n 's/.*"steps_per_s": \([0-9.]*\).*/\1/p' "$work/$name-try/metrics.jsonl" | tail -n 8 | sort -n |
             awk '{ rates[NR] = $1 } END { print NR ? rates[int((NR + 1) / 2)] : 0 }')
-        steps=$(calculate "int($rate * ($b_seconds - 12) * 0.92)") # 12 s to load, score, draw the sheet
-        [ "$steps" -ge 1 ] || fail "$name: part A logged $rate steps a second; raise --seconds, or lower LOG_EVERY"
+        steps=$(calculate "int($rate * ($begun + $whole_s - $(date +%s) - $reserve) * 0.95)")
+        [ "$steps" -ge 1 ] || fail "$name: $rate steps a second in $TRY_SECONDS s leave no time to train; raise --seconds, or lower LOG_EVERY"
         echo "$steps" >"$work/$name.steps.partial"
         mv "$work/$name.steps.partial" "$work/$name.steps"
         say "measured $(calculate "sprintf(\"%.3g\", $rate)") steps a second"
     fi
     steps=$(cat "$work/$name.steps")
-    say "$name, part B: $steps steps in at most $b_seconds s; $(left) s left"
-    shift # the network's name: part B is given one that has begun
-    dd3g teach "${name%-*}" "${common[@]}" --batch "$batch" "${own[@]}" --init "$work/$name-a/last.safetensors" --out "$work/$name-b" \
-        --steps "$steps" --seed 1 --max-minutes "$(calculate "$b_seconds / 60")" \
-        --set fit.lr="$lr" --set fit.lr_final=4e-6 --set fit.warmup_steps=30
-    for part in a b; do
-        [ ! -e "$work/$name-$part/metrics.jsonl" ] || cp "$work/$name-$part/metrics.jsonl" "$out/logs/$name-$part.jsonl"
-    done
-    for sheet in "$work/$name-b"/sheets/*.png; do
+    say "$name: $steps steps; $(left) s left"
+    dd3g teach "$@" "${views[@]}" --dev "$dev" --out "$work/$name" --steps "$steps" "${settings[@]}" \
+        --max-minutes "$(calculate "($begun + $whole_s - $(date +%s)) / 60")" \
+        --set fit.lr="$lr" --set fit.lr_final=4e-6 --set fit.warmup_steps=100 --set fit.evaluate_every=1000
+    [ ! -e "$work/$name/metrics.jsonl" ] || cp "$work/$name/metrics.jsonl" "$out/logs/$name.jsonl"
+    for sheet in "$work/$name"/sheets/*.png; do
         [ ! -e "$sheet" ] || cp "$sheet" "$out/logs/$name-${sheet##*/}"
     done
 }
 
+always=(
+    --device "$DEVICE" ${precision[@]+"${precision[@]}"}
+    --set fit.log_every="$LOG_EVERY" --set fit.save_every_s=1000 --set fit.sheet_every=100000
+)
 if [ -z "$codec" ] && [ -z "$init" ]; then
-    batch=$CODEC_BATCH own=("${perceptual[@]}")
-    in_two_parts codec "$CODEC_LR" "$codec_seconds" codec "${common[@]}" --batch "$batch" "${own[@]}"
-    cp "$work/codec-b/last.safetensors" "$out/codec.safetensors"
+    reserve=8 settings=("${always[@]}" --batch "$CODEC_BATCH" ${perceptual[@]+"${perceptual[@]}"})
+    timed codec "$CODEC_LR" "$codec_seconds" codec
+    cp "$work/codec/last.safetensors" "$out/codec.safetensors"
     codec=$out/codec.safetensors
 fi
 
-batch=$BATCH own=(--set 'data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]')
+# Scanned and textured objects teach most and are few, see slice.sh. 60 s to encode every view, to score, and to draw the sheet.
+repeat='data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
 start=(--codec "$codec")
 [ -z "$init" ] || start=(--init "$init")
-in_two_parts unet "$LR" "$(left)" unet "${common[@]}" --batch "$batch" "${own[@]}" "${start[@]}"
-cp "$work/unet-b/last.safetensors" "$out/teacher.safetensors"
+reserve=$ENCODING_SECONDS settings=("${always[@]}" --batch "$BATCH" --set "$repeat" "${start[@]}")
+timed unet "$LR" "$(left)" unet
+cp "$work/unet/last.safetensors" "$out/teacher.safetensors"
 say "done, $(left) s left; $out holds the codec and the teacher, $out/logs the curves and sheets"

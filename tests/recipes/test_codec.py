@@ -1,5 +1,6 @@
 """The codec's training: it learns blobs, its batches are functions of the step, its errors are named."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from dd3g.cli.main import main
 from dd3g.core.errors import WeightsError
 from dd3g.core.model_file import load_model_file
 from dd3g.encoders.codec import Codec, CodecConfig, load_codec
-from dd3g.recipes.codec import CodecBatches, CodecDataConfig, CodecLossConfig, codec_losses, codec_recipe
+from dd3g.recipes.codec import CodecBatches, CodecDataConfig, CodecLossConfig, codec_losses, codec_recipe, palette_loss, windows
 from dd3g.recipes.views_pack import open_pack
 
 TINY = CodecConfig(channels=16, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
@@ -25,6 +26,33 @@ def test_batches_are_functions_of_seed_and_step(pack):
     for name in ("rgba", "background", "noise"):
         assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(getattr(first, name), getattr(other, name))
+
+
+def test_windows_are_pieces_of_their_pictures_about_what_is_in_them():
+    random = np.random.default_rng(0)
+    pictures = torch.zeros(40, 4, 48, 48)
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    pictures[:, 0], pictures[:, 1] = rows / 48, columns / 48
+    pictures[:, 3, 30:34, 5:9] = 1  # a speck
+    found = windows(pictures, 16, random)
+    assert found.shape == (40, 4, 16, 16)
+    assert (found[:, 3].amax((1, 2)) == 1).float().mean() > 0.7  # shifted by up to half a window, it may just leave it
+    step = 1 / 48
+    assert torch.allclose(found[:, 0, 1:] - found[:, 0, :-1], torch.tensor(step), atol=1e-6)
+    assert torch.allclose(found[:, 1, :, 1:] - found[:, 1, :, :-1], torch.tensor(step), atol=1e-6)
+    assert len({tuple(f[:2, 0, 0].tolist()) for f in found}) > 20
+
+
+def test_latents_that_tell_the_average_colours_cost_nothing_and_others_do():
+    rgba = torch.rand(6, 4, 32, 32, generator=torch.Generator().manual_seed(0)).unflatten(-1, (4, 8)).flatten(-2)
+    averages = torch.nn.functional.avg_pool2d(torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1), 8)
+    mixed = torch.einsum("dc,bchw->bdhw", torch.tensor([[2.0, 1, 0, 0], [0, 1, 3, 0], [1, 0, 1, 1], [0, 0, 0, 2]]), averages) + 3
+    assert palette_loss((mixed - mixed.mean()) / mixed.std() * 10, rgba).item() < 0.01
+    unrelated = torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+    assert palette_loss(unrelated, rgba).item() > 0.8
+    grey = mixed.clone()
+    grey[:, 1:] = mixed[:, :1]
+    assert 0.3 < palette_loss(grey, rgba).item() < 0.9
 
 
 class Perfect(Codec):

@@ -23,6 +23,13 @@ from dd3g.core.views import unpremultiply
 
 KIND = "codec"
 FACTOR = 8  # pixels of a side to one latent
+# What the four latents begin as: weights of premultiplied red, green, blue and of alpha, then about their spread and their mean.
+_LATENT_ROWS = (
+    (1 / 3, 1 / 3, 1 / 3, 0.0, 0.3, 0.2),
+    (1.0, -1.0, 0.0, 0.0, 0.15, 0.0),
+    (0.0, -1.0, 1.0, 0.0, 0.15, 0.0),
+    (0.0, 0.0, 0.0, 1.0, 0.45, 0.4),
+)
 _BOUND = 3.0  # latents are squashed to this before they are decoded: a sampler's outlier must not burn a hole
 
 
@@ -47,6 +54,8 @@ class Codec(nn.Module):
         super().__init__()
         self.config = config
         self.encoder, self.decoder = _Layers(_encoder_layers(config)), _Layers(_decoder_layers(config))
+        if config.latent_channels >= 4:
+            _begin_as_averages(self.encoder.layers, self.decoder.layers)
 
     def encode(self, rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """Latents; height and width are multiples of 8. Colour under alpha 0 has no influence."""
@@ -106,6 +115,45 @@ def _decoder_layers(config: CodecConfig) -> list[nn.Module]:
         if level < 3:
             layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, 1, 1, bias=False)]
     return [*layers, nn.Conv2d(width, 4, 3, 1, 1)]
+
+
+@torch.no_grad()
+def _begin_as_averages(encoder: nn.Sequential, decoder: nn.Sequential) -> None:
+    """Weights with which latents are the average light, two differences of colour and alpha of their places, and decoding shows just that.
+
+    What is to be learnt is then what an average leaves out. Begun at random, light and shape fill the latents first, and colour comes after
+    some hundred thousand pictures (docs/lab-log.md). Four channels carry the averages; the others begin at random, unheard.
+    """
+    for layer in (*encoder, *decoder):
+        if isinstance(layer, _Block):
+            for parameter in layer.conv[4].parameters():
+                nn.init.zeros_(parameter)
+    mean = torch.zeros(3, 3)
+    mean[1:, 1:] = 0.25  # of the 2 x 2 pixels that a stride of 2 makes one
+    here = torch.zeros(3, 3)
+    here[1, 1] = 1
+    for layer in (*encoder[:-1], *decoder[1:-1]):
+        if isinstance(layer, nn.Conv2d):
+            _carry(layer, torch.eye(4), mean if layer.stride == (2, 2) else here)
+    numbers = torch.tensor(_LATENT_ROWS)
+    scale, offset = numbers[:, 4:5], numbers[:, 5]
+    into = numbers[:, :4] / scale
+    for layer, matrix, shift in (
+        (encoder[-1], into, -offset / scale[:, 0]),
+        (decoder[0], torch.linalg.inv(into), torch.linalg.inv(numbers[:, :4]) @ offset),
+        (decoder[-1], torch.eye(4), torch.zeros(4)),
+    ):
+        assert isinstance(layer, nn.Conv2d)
+        _carry(layer, matrix, here)
+        assert layer.bias is not None
+        layer.bias[:4] = shift
+
+
+def _carry(layer: nn.Conv2d, matrix: Float[Tensor, "4 4"], kernel: Float[Tensor, "3 3"]) -> None:
+    layer.weight[:4] = 0
+    layer.weight[:4, :4] = matrix[:, :, None, None] * kernel
+    if layer.bias is not None:
+        layer.bias[:4] = 0
 
 
 def load_codec(path: str | os.PathLike[str]) -> Codec:

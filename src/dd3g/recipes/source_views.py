@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from dd3g.core.cameras import RIG_RADIUS
@@ -58,6 +58,15 @@ class PictureStore:
         """First and last surface, camera z; 0 where none. Of the pictures' size or a whole fraction of it."""
         steps = torch.from_numpy(self._steps[objects]).to(self.device)
         return self._take("depth", objects, views).float() * steps[..., None, None, None]
+
+    def whole(self, start: int, stop: int) -> UInt8[Tensor, "n v 4 h w"]:
+        """All pictures of objects ``start`` to ``stop``, as they are kept: for those who want every one of them once."""
+        found = []
+        for first, group in zip(self.starts[:-1], self.groups, strict=True):
+            low, high = max(start - first, 0), min(stop - first, len(group.rgba))
+            if low < high:
+                found.append(_tensor(np.ascontiguousarray(group.rgba[low:high])))
+        return torch.cat(found).to(self.device)
 
     def _take(self, name: str, objects: Int[np.ndarray, "*#batch"], views: Int[np.ndarray, "*#batch"]) -> Tensor:
         if self._resident:

@@ -33,6 +33,7 @@ from dd3g.teacher.teacher import Teacher, TeacherNetworks, as_epsilon, decode, s
 from dd3g.training import Recipe, Score
 
 _CHUNK = 64
+_OBJECTS_AT_ONCE = 4
 _CANONICAL = 16  # target views 0 ... 15 stand round the object from the front, 22.5 degrees apart, elevation 0
 _ORBIT = 4  # after them come orbits of four, 90 degrees apart at one elevation, and then free views
 _DEV_TIMES = (100, 300, 500, 700, 900)
@@ -116,14 +117,14 @@ class LatentStore:
         progress = Progress(objects, "encoding views", quiet=quiet)
         found = []
         with torch.inference_mode():
-            for i in range(objects):
-                rgba = store.rgba(np.full(views, i), np.arange(views)).to(device)
-                both = torch.stack([rgba, rgba.flip(-1)])
-                found.append(codec.encode(both.flatten(0, 1)).unflatten(0, (2, views)).cpu())
-                progress.advance()
+            for start in range(0, objects, _OBJECTS_AT_ONCE):
+                rgba = store.whole(start, min(start + _OBJECTS_AT_ONCE, objects)).to(device).float() / 255
+                both = torch.stack([rgba, rgba.flip(-1)], 1)
+                found.append(codec.encode(both.flatten(0, 2)).unflatten(0, both.shape[:3]))
+                progress.advance(len(rgba))
         progress.close()
         # (object, mirrored, view, c, l, l); cloned, for autograd takes nothing that inference mode made
-        self.latents = torch.stack(found).to(device).clone()
+        self.latents = torch.cat(found).clone()
         self.poses, self.lenses = store.poses, store.lenses
         self.views, self.height, self.width = views, store.height, store.width
 
