@@ -11,6 +11,7 @@ from typing import Any
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import CodecConfig, load_codec
 from dd3g.recipes.codec import CodecDataConfig, CodecLossConfig, codec_recipe
+from dd3g.recipes.presets import CODECS, find_preset
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
 
@@ -25,11 +26,20 @@ class CodecRunConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(lr=1e-3, lr_final=1e-5))
 
 
-def run_codec(options: ViewsRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
+def resolve(options: ViewsRunOptions, preset: str = "small", start: CodecConfig | None = None) -> CodecRunConfig:
+    """The sizes of the codec that is begun from, or else a preset's; then options, then overrides.
+
+    Raises:
+        InputError: An unknown preset or setting.
+    """
+    return with_options(CodecRunConfig(start or find_preset(CODECS, preset)), options)
+
+
+def run_codec(options: ViewsRunOptions, out: str | os.PathLike[str], session: SessionConfig, *, preset: str = "small") -> Mapping[str, Any]:
     """Teaches the codec as asked, or goes on with it; see :func:`dd3g.training.fit`."""
     check_device(session.device)
     start = None if options.init is None else load_codec(options.init)
-    config = with_options(CodecRunConfig() if start is None else CodecRunConfig(start.config), options)
+    config = resolve(options, preset, start and start.config)
     train, dev, provenance = data_of(options, quiet=session.quiet)
     recipe = codec_recipe(
         config.model, config.data, config.loss, train, dev, seed=options.seed, provenance=provenance, device=session.device

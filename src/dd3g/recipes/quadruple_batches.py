@@ -24,7 +24,7 @@ from dd3g.core.noise import digest
 from dd3g.core.progress import Progress
 from dd3g.core.views import resized
 from dd3g.quadruples import Collection, Quadruple, open_quadruples
-from dd3g.quadruples.inputs import stacked
+from dd3g.quadruples.inputs import Placement, stacked
 from dd3g.quadruples.plan import unit_path
 from dd3g.quadruples.record import VIEWS
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig, degraded, permutation
@@ -47,16 +47,11 @@ def open_decoded(folder: str | os.PathLike[str], teacher: Teacher, *, device: st
     """Opens a collection; drawn latents are decoded once, into a memory map beside it.
 
     Raises:
-        InputError: A damaged collection, one of another teacher, or one with inputs of which nothing is known.
+        InputError: A damaged collection, or one of another teacher.
     """
     collection = open_quadruples(folder)
     if collection.plan.teacher != teacher.digest:
         raise InputError(f"{folder}: was collected from teacher {collection.plan.teacher}, found {teacher.digest}; give --teacher that one")
-    unknown = next((p for p in collection.inputs.values() if p.placement is None or p.elevation_deg is None or p.distance is None), None)
-    if unknown is not None:
-        raise InputError(
-            f"{folder}: input {unknown.name} is a photograph, whose camera and scale nobody knows; collect from views to train the student"
-        )
     there = [unit for unit in range(collection.plan.units) if unit_path(folder, unit).exists()]
     identity = digest(f"{collection.plan} {there}".encode())
     place = Path(folder) / ".decoded"
@@ -100,7 +95,7 @@ class QuadrupleBatches:
         seed: int,
         device: torch.device | str = "cpu",
         *,
-        split: str = "train",
+        split: str | None = "train",  # None: both sides
     ) -> None:
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.collections = collections
@@ -108,7 +103,7 @@ class QuadrupleBatches:
             (c, i)
             for c, decoded in enumerate(collections)
             for i, q in enumerate(decoded.collection.quadruples)
-            if decoded.collection.inputs[q.image_id].split == split
+            if split is None or decoded.collection.inputs[q.image_id].split == split
         ]
         if not self.places:
             raise InputError(f"quadruples: none of the {split} side; collect more images, or another --dev-share")
@@ -143,10 +138,12 @@ class QuadrupleBatches:
             torch.stack([c.camera_from_world for c in cameras]), torch.stack([c.intrinsics for c in cameras]), *_size(cameras[0])
         ).to(self.device)
         image = resized(stacked(inputs).to(self.device), self.config.image_size)
-        places = [p.placement for p in inputs if p.placement is not None]
+        unknown = Placement(float("nan"), (float("nan"),) * 3)  # found in every step from the silhouettes
+        places = [p.placement or unknown for p in inputs]
 
         def numbers(values: Sequence[float | None]) -> Float[Tensor, " b"]:
-            return torch.tensor([v for v in values if v is not None], dtype=torch.float32, device=self.device)
+            known = [float("nan") if v is None else v for v in values]
+            return torch.tensor(known, dtype=torch.float32, device=self.device)
 
         return StudentBatch(
             noise=torch.stack([q.noise_of(shape) for q in quadruples]).to(self.device),

@@ -23,9 +23,10 @@ from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
 from dd3g.distill.lpips import load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
 from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
+from dd3g.recipes.registration import registered
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import ViewsPack
-from dd3g.render import rasterize
+from dd3g.render import Render, rasterize
 from dd3g.student import PEPD, PEPDConfig
 from dd3g.student.anchored_decoding import Decoded, View
 from dd3g.student.config import config_to_json
@@ -121,9 +122,7 @@ def student_losses(
     decode: Decode = decode_batch,
 ) -> dict[str, Tensor]:
     """Explicit supervision (E11), and what the meshes of this data set teach beside it."""
-    decoded = decode(student, batch)
-    placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
-    render = rasterize(placed, batch.cameras, batch.background)
+    decoded, render = render_batch(student, batch, decode)
     truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
     terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
     if config.depth > 0 and decoded.seeds is not None:
@@ -135,6 +134,14 @@ def student_losses(
     if config.camera > 0:
         terms["camera"] = config.camera * camera_loss(decoded.view, batch)
     return terms
+
+
+def render_batch(student: PEPD, batch: StudentBatch, decode: Decode = decode_batch) -> tuple[Decoded, Render]:
+    """The student's Gaussians for a batch, and what the targets' cameras see of them in the object's own place and size."""
+    decoded = decode(student, batch)
+    batch = registered(decoded.gaussians, batch)
+    placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
+    return decoded, rasterize(placed, batch.cameras, batch.background)
 
 
 def depth_loss(decoded: Decoded, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, ""]:
@@ -187,9 +194,13 @@ def slope_loss(view: View, towards: Float[Tensor, "b 2 p p"]) -> Float[Tensor, "
 
 def camera_loss(view: View, batch: StudentBatch) -> Float[Tensor, ""]:
     """Elevation in tens of degrees and logarithm of distance in thirds, Huber."""
-    tilt = (view.predicted.elevation_deg - batch.elevation_deg) / 10
-    lens = 3 * (view.predicted.distance / batch.distance).log()
-    return F.huber_loss(tilt, torch.zeros_like(tilt)) + F.huber_loss(lens, torch.zeros_like(lens))
+    known = ~batch.elevation_deg.isnan()  # nobody knows a photograph's
+    elevation = torch.where(known, batch.elevation_deg, view.predicted.elevation_deg.detach())
+    distance = torch.where(known, batch.distance, view.predicted.distance.detach())
+    tilt = (view.predicted.elevation_deg - elevation) / 10
+    lens = 3 * (view.predicted.distance / distance).log()
+    off = F.huber_loss(tilt, torch.zeros_like(tilt), reduction="none") + F.huber_loss(lens, torch.zeros_like(lens), reduction="none")
+    return off.sum() / known.sum().clamp_min(1)
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class StudentBatch:
     target_rgb: Float[Tensor, "b v 3 h w"]
     target_alpha: Float[Tensor, "b v 1 h w"]
     cameras: Cameras  # of the targets, in the turned but not yet scaled frame of the object
-    scale: Float[Tensor, " b"]  # student = scale * object + offset
+    scale: Float[Tensor, " b"]  # student = scale * object + offset; NaN where nobody knows it, as elevation and distance are
     offset: Float[Tensor, "b 3"]
     background: Float[Tensor, "b v 3"]
     guidance: Float[Tensor, " b"]  # w that ties noise to targets; 0 where nothing does

@@ -11,6 +11,7 @@ from typing import Any, cast
 from dd3g.core.errors import InputError
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import FACTOR, load_codec
+from dd3g.recipes.presets import TEACHERS, find_preset
 from dd3g.recipes.teacher import TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.teacher.network import TeacherConfig
@@ -27,7 +28,18 @@ class TeacherRunConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(lr=5e-4, lr_final=5e-6))
 
 
-def run_teacher(options: ViewsRunOptions, codec: str | None, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
+def resolve(options: ViewsRunOptions, preset: str = "small", start: TeacherConfig | None = None) -> TeacherRunConfig:
+    """The sizes of the teacher that is gone on from, or else a preset's; then options, then overrides.
+
+    Raises:
+        InputError: An unknown preset or setting.
+    """
+    return with_options(TeacherRunConfig(start or find_preset(TEACHERS, preset)), options)
+
+
+def run_teacher(
+    options: ViewsRunOptions, codec: str | None, out: str | os.PathLike[str], session: SessionConfig, *, preset: str = "small"
+) -> Mapping[str, Any]:
     """Trains a teacher as asked, or goes on with it; see :func:`dd3g.training.fit`.
 
     Args:
@@ -35,6 +47,7 @@ def run_teacher(options: ViewsRunOptions, codec: str | None, out: str | os.PathL
         codec: The file of the codec in whose latents a new teacher works; None with ``options.init``, which holds its own.
         out: Folder of the run.
         session: This sitting.
+        preset: Sizes of a new teacher.
 
     Raises:
         InputError: Neither or both of a codec and a teacher, or views of another size than the teacher's.
@@ -43,7 +56,7 @@ def run_teacher(options: ViewsRunOptions, codec: str | None, out: str | os.PathL
     if (codec is None) == (options.init is None):
         raise InputError("give either --codec, a codec in whose latents a new teacher works, or --init, a teacher to go on from")
     start = None if options.init is None else load_teacher(options.init)
-    config = with_options(TeacherRunConfig() if start is None else TeacherRunConfig(start.network.config), options)
+    config = resolve(options, preset, start and start.network.config)
     train, dev, provenance = data_of(options, quiet=session.quiet)
     side = train[0].targets.rgba.shape[-1]
     if side != config.model.latent_size * FACTOR:

@@ -97,7 +97,7 @@ class PEPD(nn.Module):
             noise: N.
             conditions: C as numbers, see :meth:`dd3g.core.Cameras.conditions`.
             image: II.
-            elevation_deg: Elevation of the input camera, or None to predict it.
+            elevation_deg: Elevation of the input camera, or None to predict it; so are single ones that are NaN.
             distance: Its distance, or None to predict it.
             gaussians_per_token: Another budget than the configuration's; seeded decoders only.
             both_ways: Read the picture's mirror image as well, see :meth:`look_at`.
@@ -142,8 +142,8 @@ class PEPD(nn.Module):
         found = InputCamera(numbers[:, 0] * _ELEVATION_SCALE_DEG + _ELEVATION_MEAN_DEG, RIG_RADIUS * numbers[:, 1].clamp(-1, 2).exp())
         # How well it is found is asked of it directly; surfaces must not bend it to their liking.
         camera = InputCamera(
-            found.elevation_deg.detach() if elevation_deg is None else elevation_deg,
-            found.distance.detach() if distance is None else distance,
+            _given(elevation_deg, found.elevation_deg),
+            _given(distance, found.distance),
         )
         features = self.encoder.features(glimpse, camera_numbers(camera))
         surfaces = None
@@ -160,6 +160,11 @@ class PEPD(nn.Module):
         cropped = crop(image, box, self.config.encoder.size)
         glimpse = self.encoder.glimpse(cropped, box.numbers())
         return box, cropped, glimpse, self.camera(torch.cat([self.encoder.tokens(glimpse).mean(1), box.numbers()], 1)).float()
+
+
+def _given(value: Float[Tensor, " b"] | None, found: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """What is given, and what was found where nothing is (None, or NaN of single ones)."""
+    return found.detach() if value is None else torch.where(value.isnan(), found.detach(), value)
 
 
 def camera_numbers(camera: InputCamera) -> Float[Tensor, "b 2"]:
