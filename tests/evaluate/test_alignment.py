@@ -15,12 +15,16 @@ from dd3g.core.model_file import save_model_file
 from dd3g.distill.explicit import psnr
 from dd3g.encoders import ImageEncoderConfig
 from dd3g.encoders.codec import CodecConfig
+from dd3g.evaluate import AlignmentOptions
 from dd3g.evaluate.alignment import ImageFigures, bootstrap, compare, found_first, summary, variance_of
+from dd3g.evaluate.alignment_run import batches_of, compare_image, draws_of
+from dd3g.recipes.quadruple_batches import open_decoded
 from dd3g.student import PEPD
 from dd3g.student.config import config_to_json
+from dd3g.student.load import load_student
 from dd3g.student.presets import tiny
 from dd3g.teacher.network import TeacherConfig
-from dd3g.teacher.teacher import TeacherNetworks, save_teacher
+from dd3g.teacher.teacher import TeacherNetworks, load_teacher, save_teacher
 from tests.recipes.blobs import write_blobs
 
 NOISE = (4, 4, 3, 3)
@@ -284,3 +288,28 @@ def test_draws_of_other_cameras_are_not_compared(made, tmp_path):
     table = json.loads((tmp_path / "results.json").read_text())
     assert 2 <= table["draws_an_image"][0] <= table["draws_an_image"][1] < 6
     shutil.rmtree(made / "varied")
+
+
+@needs_diffusers
+def test_a_photographs_place_does_not_tell_which_draw_it_is(made, monkeypatch):
+    """Its scale is found from silhouettes; a student that hears nothing must stay at chance all the same."""
+    folder = made / "photographs"
+    folder.mkdir()
+    for i in range(2):
+        rgba = np.zeros((40, 60, 4), np.uint8)
+        rgba[8:30, 10 + 8 * i : 40] = (200, 40 * i, 90, 255)
+        Image.fromarray(rgba).save(folder / f"shape-{i}.png")
+    assert collect(made, "photographs", "drawn-photographs", "--draws", "4", "--dev-share", "0") == 0
+    student = load_student(made / "student.safetensors").network
+    hears = student.extraction.forward
+    monkeypatch.setattr(student.extraction, "forward", lambda noise, *more: hears(torch.zeros_like(noise), *more))
+    decoded = open_decoded(made / "drawn-photographs", load_teacher(made / "teacher.safetensors"), quiet=True)
+    assert next(iter(decoded.collection.inputs.values())).placement is None
+    batches = batches_of(decoded, "train", "cpu")
+    images, _ = draws_of(batches, AlignmentOptions("drawn-photographs", "teacher", split="train"))
+    for image in images:
+        found, truth, ours, _ = compare_image(student, batches, image, decoded.collection.plan.latent_shape)
+        assert (truth[0] - truth[1]).abs().max() > 0.01
+        assert torch.equal(ours[0], ours[3])
+        assert found.paired_db == pytest.approx(found.shuffled_db, abs=1e-10)
+        assert found.views_found == found.noise_found == 0.25

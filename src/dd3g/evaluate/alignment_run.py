@@ -158,9 +158,13 @@ def compare_image(
     truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
     fresh = torch.stack([draw_noise(NoiseKey(f"fresh {image.image_id}", k), shape) for k in range(len(truth))])
 
+    # A photograph's place is found from silhouettes: from those of all draws, or a render would be told which draw it belongs to.
+    silhouettes = batch.target_alpha.mean(0)
+
     def render(noise: Tensor) -> Tensor:
-        asked = replace(batches.of([image.places[0]] * len(noise)), noise=noise)  # draws differ in nothing but their noise
-        return render_batch(student, asked)[1].rgb
+        count = len(noise)
+        asked = batches.of([image.places[0]] * count)  # draws differ in nothing else that the student is told
+        return render_batch(student, replace(asked, noise=noise, target_alpha=silhouettes.expand(count, -1, -1, -1, -1)))[1].rgb
 
     figures, ours = compare(truth, batch.noise, fresh.to(truth.device), render, at_once=_AT_ONCE)
     return figures, truth, ours, batch.image[0]
