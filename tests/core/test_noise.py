@@ -1,9 +1,14 @@
-"""Keyed noise: the same bits everywhere, standard normal (check 37)."""
+"""Keyed noise: the same bits everywhere, standard normal (check 37); and the arc between two (check 42)."""
+
+import math
+from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 
-from dd3g.core import NoiseKey, draw_noise
+from dd3g.core import NoiseKey, draw_noise, slerp
+from dd3g.core.errors import InputError
 from dd3g.core.noise import _log, _sin_cos_turns
 
 SHAPE = (4, 4, 32, 32)
@@ -53,3 +58,52 @@ def test_own_logarithm_and_sine_are_right():
 def test_an_odd_count_is_a_prefix_free_draw():
     assert draw_noise(NoiseKey("odd", 0), (3, 5)).shape == (3, 5)
     assert draw_noise(NoiseKey("odd", 0), (0,)).shape == (0,)
+
+
+def two(kind=torch.float32):
+    return draw_noise(NoiseKey("arc", 0), SHAPE).to(kind), draw_noise(NoiseKey("arc", 1), SHAPE).to(kind)
+
+
+def test_an_arc_begins_and_ends_at_its_ends_to_the_bit():  # check 42
+    a, b = two()
+    assert torch.equal(slerp(a, b, 0), a)
+    assert torch.equal(slerp(a, b, 1.0), b)
+    assert torch.allclose(slerp(a, b, 1e-9), a, atol=1e-6)
+    assert torch.allclose(slerp(a, b, 1 - 1e-9), b, atol=1e-6)
+
+
+def test_an_arc_keeps_the_norm():  # check 42
+    a, b = two(torch.float64)
+    b = b * (a.norm() / b.norm())
+    for t in np.linspace(0, 1, 21):
+        assert slerp(a, b, t).norm().item() == pytest.approx(a.norm().item(), rel=1e-12)
+    assert slerp(a, 3 * b, 0.5).norm().item() == pytest.approx(2 * a.norm().item(), rel=1e-12)
+    assert ((a + b) / 2).norm().item() < 0.75 * a.norm().item()  # the straight way does not
+    plain = slerp(*two(), 0.5)
+    assert plain.dtype == torch.float32
+    assert abs(float(plain.var()) - 1) < 0.045
+
+
+def test_an_arc_is_walked_at_one_speed():  # check 42: continuous, with the angle as its Lipschitz constant
+    a, b = two(torch.float64)
+    b = b * (a.norm() / b.norm())
+    angle = math.acos(float((a * b).sum() / a.norm() ** 2))
+    points = [slerp(a, b, t) for t in np.linspace(0, 1, 65)]
+    steps = [(y - x).norm().item() for x, y in pairwise(points)]
+    assert steps == pytest.approx([2 * math.sin(angle / 128) * a.norm().item()] * 64, rel=1e-9)
+    assert torch.allclose(slerp(a, b, 0.3), slerp(b, a, 0.7), atol=1e-12)
+
+
+def test_arcs_of_equal_and_nearly_equal_noise_are_short():
+    a, _ = two(torch.float64)
+    assert torch.allclose(slerp(a, a, 0.5), a, atol=1e-12)
+    near = a.clone()
+    near.flatten()[0] += 1e-6
+    assert (slerp(a, near, 0.5) - (a + near) / 2).abs().max() < 1e-11
+
+
+def test_where_there_is_no_arc_it_says_so():
+    a, b = two()
+    for one, other, t, words in ((a, -a, 0.5, "opposite"), (a, 0 * b, 0.5, "is zero"), (a, b, 1.5, "expected 0 to 1")):
+        with pytest.raises(InputError, match=words):
+            slerp(one, other, t)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dd3g.core import slerp
 from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
 from dd3g.render import rasterize
@@ -96,6 +97,23 @@ def test_before_training_noise_and_cameras_already_reach_the_tokens():
     one = student.extraction(noise, cameras.conditions().expand(2, -1, -1), tokens)
     other = student.extraction(noise + 1, cameras.conditions().expand(2, -1, -1), tokens)
     assert (one - other).abs().max() > 0.1
+
+
+@both
+def test_along_an_arc_of_noise_the_object_changes_without_a_jump(decoding):  # check 42: half the step is about half the way
+    """Of pictures, not of single Gaussians: one that leaves the matte changes its colour at once, and hardly anything is seen of it."""
+    student = stir(student_of(decoding=decoding)).eval()
+    noise, cameras, image, elevation = inputs(student.config)
+    longest = []
+    for steps in (16, 32):
+        asked = torch.stack([slerp(noise[0], noise[1], k / steps) for k in range(steps + 1)])
+        count = len(asked)
+        with torch.no_grad():
+            made = student(asked, cameras, image[:1].expand(count, -1, -1, -1), elevation[:1].expand(count))
+            views = rasterize(made, cameras.resized(32, 32), torch.ones(3)).rgb
+        longest.append(views.diff(dim=0).abs().mean((1, 2, 3, 4)).max().item())
+    assert longest[0] > 1e-5
+    assert longest[1] < 0.75 * longest[0]
 
 
 @both

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dd3g.core.errors import InputError
+
 GENERATOR = "philox4x64-boxmuller-1"  # written into every data set; a change of this file's results is a new name
 
 
@@ -48,6 +50,38 @@ def draw_noise(key: NoiseKey, shape: tuple[int, ...]) -> Float[Tensor, "*shape"]
     sin, cos = _sin_cos_turns(uniform[pairs:])
     normal = np.concatenate([radius * cos, radius * sin])[:count]
     return torch.from_numpy(normal.astype(np.float32)).reshape(shape)
+
+
+def slerp(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"], t: float) -> Float[Tensor, "*shape"]:
+    """From noise ``a`` to noise ``b`` on the arc between them, both taken whole as one vector: ``a`` itself at 0, ``b`` itself at 1.
+
+    The norm goes in a straight line from one's to the other's, so that noise stays as long as noise is; on the straight way between two
+    draws it would shrink to 0.7 of that half way, and neither teacher nor student knows such noise.
+
+    Args:
+        a: Where it begins.
+        b: Where it ends.
+        t: From 0 to 1: the share of the angle that lies behind.
+
+    Raises:
+        InputError: ``t`` is outside [0, 1], or there is no one arc: noise that is zero, or exactly opposite.
+    """
+    if not 0 <= t <= 1:
+        raise InputError(f"slerp: t is {t}, expected 0 to 1")
+    if t in (0, 1):
+        return (b if t else a).clone()
+    x, y = a.double(), b.double()
+    first, last = x.norm().item(), y.norm().item()
+    if min(first, last) == 0:
+        raise InputError("slerp: one noise is zero, and has no direction")
+    x, y = x / first, y / last
+    # by both, since either alone is coarse where the angle is small or near half a turn
+    angle = 2 * math.atan2((x - y).norm().item(), (x + y).norm().item())
+    if math.pi - angle < 1e-6:
+        raise InputError("slerp: the two noises are opposite, and no arc is the shortest")
+    sine = math.sin(angle)
+    ahead, behind = (1 - t, t) if sine < 1e-9 else (math.sin((1 - t) * angle) / sine, math.sin(t * angle) / sine)
+    return (((1 - t) * first + t * last) * (ahead * x + behind * y)).to(a)
 
 
 def _log(x: np.ndarray) -> np.ndarray:

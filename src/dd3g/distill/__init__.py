@@ -1,5 +1,6 @@
-"""The objective: explicit supervision. (Implicit verification and the curriculum join it here.)"""
+"""The objective: explicit supervision, and implicit verification as a term of its own. (The curriculum joins them here.)"""
 
 from dd3g.distill.explicit import ExplicitWeights, explicit
+from dd3g.distill.implicit import implicit
 
-__all__ = ["ExplicitWeights", "explicit"]
+__all__ = ["ExplicitWeights", "explicit", "implicit"]
