@@ -42,7 +42,7 @@ TINY = TeacherConfig(
     ),
 )
 CODEC = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
-QUICK = ["--steps", "3", "--unit", "4", "--batch", "2", "--size", "48", "--quiet"]
+QUICK = ["--steps", "3", "--unit", "4", "--batch", "2", "--size", "48", "--quiet", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def draw(pictures, teacher, out, *more):
 @pytest.fixture(scope="module")
 def drawn(pictures, teacher, tmp_path_factory):
     out = tmp_path_factory.mktemp("drawn") / "q"
-    assert draw(pictures, teacher, out, "--workers", "1") == 0
+    assert draw(pictures, teacher, out) == 0
     return out
 
 
@@ -109,7 +109,6 @@ def test_three_kills_cost_no_byte(drawn, pictures, teacher, tmp_path):
     """kill -9 of the whole group at three moments; the same command goes on and ends with the same files."""
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "dd3g.cli.main", "collect", pictures, "--teacher", teacher, "--draws", "5", "--out", str(out), *QUICK]
-    command += ["--workers", "1"]
     kept = 0
     for finished in (0, 1, 2):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -160,7 +159,7 @@ def test_damage_is_found_and_made_again(drawn, pictures, teacher, tmp_path, caps
     bad.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"u=000001\.parquet"):
         open_quadruples(out)
-    assert draw(pictures, teacher, out, "--verify", "--workers", "1") == 0
+    assert draw(pictures, teacher, out, "--verify") == 0
     assert "u=000001.parquet" in capsys.readouterr().err
     assert files(out) == files(drawn)
 

@@ -95,7 +95,7 @@ def invert_unit(
 
 def drawn_cameras(key: NoiseKey, varied: float) -> tuple[float, float]:
     """(azimuth, elevation) of view 0 of a draw, degrees: the canonical rig's, or in a share ``varied`` of draws any others."""
-    words = np.random.Philox(key=np.array([int(key.image_digest[:16] or "0", 16), key.draw], np.uint64)).random_raw(3)
+    words = np.random.Philox(key=int(key.image_digest, 16), counter=key.draw).random_raw(3)
     other, azimuth, height = (words >> np.uint64(11)) * 2.0**-53
     if other >= varied:
         return 0.0, 0.0
