@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from dd3g.cli.main import main
-from dd3g.core.errors import WeightsError
+from dd3g.core.errors import InputError, WeightsError
+from dd3g.core.model_file import save_model_file
+from dd3g.distill.codec_perceptual import load_codec_perceptual
+from dd3g.encoders.codec import Codec, CodecConfig
 from dd3g.recipes import graphed
 from dd3g.recipes.student import StudentLossConfig, depth_loss, student_losses, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
@@ -87,6 +90,60 @@ def test_a_named_perceptual_network_whose_weights_are_absent_is_an_error(packs, 
     monkeypatch.setenv("DD3G_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match="set DD3G_WEIGHTS"):
         recipe_of(packs, perceptual="lpips-alex")
+
+
+@pytest.fixture(scope="module")
+def codecs(tmp_path_factory):
+    """Two codecs' files."""
+    config = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
+    root = tmp_path_factory.mktemp("codecs")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        tensors = Codec(config).state_dict()
+        save_model_file(root / f"{seed}.safetensors", kind="codec", config=dataclasses.asdict(config), about={}, tensors=tensors)
+    return [str(root / f"{seed}.safetensors") for seed in (0, 1)]
+
+
+def test_the_codecs_features_are_a_perceptual_term(packs, codecs):
+    loss = dataclasses.replace(LOSS, perceptual="codec")
+    given = load_codec_perceptual(codec=codecs[0])
+    recipe = student_recipe(tiny(), DATA, loss, [packs[0]], None, seed=0, provenance={}, codec=given)
+    terms = recipe.losses(recipe.network, recipe.batch(0), 0)
+    assert 0 < terms["perceptual"].item() < 4 * loss.explicit.perceptual
+    grown = torch.autograd.grad(terms["perceptual"], list(recipe.network.parameters()), allow_unused=True)
+    assert any(g is not None and g.any() for g in grown)
+    with pytest.raises(InputError, match="--perceptual codec: no codec given"):
+        student_recipe(tiny(), DATA, loss, [packs[0]], None, seed=0, provenance={})
+
+
+def test_the_command_wants_a_codec_and_goes_on_with_no_other(blob_views, codecs, tmp_path, capsys):
+    short = [
+        "--preset",
+        "tiny",
+        "--batch",
+        "2",
+        "--steps",
+        "2",
+        "--threads",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "data.render_size=32",
+    ]
+    command = ["train", str(blob_views), *short]
+    for asked in (["--perceptual", "codec"], ["--set", "loss.perceptual=codec"]):
+        assert main([*command, *asked]) == 2
+        error = capsys.readouterr().err
+        assert "--perceptual codec: no codec given; name one with --codec" in error
+        assert error.strip().count("\n") == 0
+    assert main([*command, "--perceptual", "none", "--codec", codecs[0]]) == 2
+    assert "--codec: says nothing beside --perceptual none" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*command, "--perceptual", "codec", "--codec", codecs[0]]) == 0
+    capsys.readouterr()
+    assert main([*command, "--perceptual", "codec", "--codec", codecs[1]]) == 2
+    assert "codec" in capsys.readouterr().err
 
 
 def test_depth_loss_is_zero_on_the_surfaces_and_counts_layers():

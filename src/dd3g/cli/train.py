@@ -2,6 +2,7 @@
 
 dd3g objects --procedural 200 --seed 1 --out views
 dd3g train views --preset tiny --out run --perceptual none --max-minutes 5
+dd3g train views --perceptual codec --codec codec.safetensors --dev views-dev --out run
 dd3g train quadruples views --teacher teacher.safetensors --dev views-dev --out run
 """
 
@@ -18,7 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser, steps=" (default: 20000)", batch="objects a step (default: 8)")
     parser.add_argument("--preset", default="small", help="tiny, small, small-plain or paper (default: small)")
     parser.add_argument("--init", metavar="CKPT", help="start from this checkpoint's weights; 'bundled' for the package's own")
-    parser.add_argument("--perceptual", choices=("lpips-squeeze", "lpips-alex", "none"), default="lpips-squeeze")
+    parser.add_argument(
+        "--perceptual",
+        choices=("lpips-squeeze", "lpips-alex", "codec", "none"),
+        default="lpips-squeeze",
+        help="distance beside the pixels': LPIPS with weights of yours, or our codec's features (default: lpips-squeeze)",
+    )
+    parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec (default: the one of --teacher)")
     parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from; its codec decodes them")
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
     parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
@@ -29,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
     from dd3g.recipes.student_run import StudentRunOptions, run_student
     from dd3g.training.parts import export_parts
 
-    wanted = StudentRunOptions(views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs)
+    wanted = StudentRunOptions(
+        views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs, codec=options.codec
+    )
     run_student(wanted, options.out, session_of(options))
     if options.export:
         for name in ("model", "last"):  # the best by --dev, and the one to go on from

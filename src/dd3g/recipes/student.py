@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from dd3g.core import canonical_rig
 from dd3g.core.cameras import RIG_RADIUS
+from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
+from dd3g.distill.codec_perceptual import CodecPerceptual
 from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
-from dd3g.distill.lpips import load_lpips
+from dd3g.distill.lpips import LPIPS, load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
 from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
 from dd3g.recipes.registration import registered
@@ -33,7 +35,8 @@ from dd3g.student.config import config_to_json
 from dd3g.student.seeding import HALF_FRAME
 from dd3g.training import Recipe, Score
 
-PerceptualName = Literal["lpips-squeeze", "lpips-alex", "none"]
+PerceptualName = Literal["lpips-squeeze", "lpips-alex", "codec", "none"]
+NO_CODEC = "--perceptual codec: no codec given; name one with --codec, or a teacher, which has one, with --teacher"
 _SHEET_AZIMUTHS = (0, 2, 4, 6, 8, 12)  # of the sixteen: 0, 45, 90, 135, 180, 270 deg
 _SCORED_VIEWS = range(1, 16)
 _CHUNK = 8
@@ -63,6 +66,7 @@ def student_recipe(
     device: torch.device | str = "cpu",
     graphs: bool = False,
     collections: Sequence[DecodedCollection] = (),
+    codec: CodecPerceptual | None = None,
 ) -> Recipe:
     """What the engine needs to train a student.
 
@@ -77,13 +81,17 @@ def student_recipe(
         device: Where it is trained.
         graphs: Record the network as CUDA graphs (on a GPU): the same numbers, sooner.
         collections: Quadruples to learn from.
+        codec: The distance where ``loss.perceptual`` is "codec".
 
     Raises:
+        InputError: That distance is asked for and not given.
         WeightsError: The perceptual network's weights are not there.
     """
     torch.manual_seed(seed)
     network = PEPD(model)
-    perceptual = None if loss.perceptual == "none" else load_lpips("squeeze" if loss.perceptual == "lpips-squeeze" else "alex").to(device)
+    perceptual = perceptual_of(loss.perceptual, codec)
+    if perceptual is not None:
+        perceptual = perceptual.to(device)
 
     def of_views(config: StudentDataConfig) -> StudentBatches:
         return StudentBatches(train, config, model.noise_shape, seed, device)
@@ -103,6 +111,7 @@ def student_recipe(
             "views": [pack.digest for pack in train],
             "quadruples": [decoded.digest for decoded in collections],
             "seed": seed,
+            **({"codec": perceptual.digest} if isinstance(perceptual, CodecPerceptual) else {}),
         },
         network=network,
         batch=batches,
@@ -112,6 +121,22 @@ def student_recipe(
         score=None if dev is None else Score("dev_psnr"),
         sheet=None if dev is None else lambda student: dev_sheet(cast(PEPD, student), dev),
     )
+
+
+def perceptual_of(name: PerceptualName, codec: CodecPerceptual | None = None) -> LPIPS | CodecPerceptual | None:
+    """The perceptual distance of a name.
+
+    Raises:
+        InputError: The codec's, and no codec was given.
+        WeightsError: LPIPS, and its weights are not there.
+    """
+    if name == "none":
+        return None
+    if name != "codec":
+        return load_lpips("squeeze" if name == "lpips-squeeze" else "alex")
+    if codec is None:
+        raise InputError(NO_CODEC)
+    return codec
 
 
 def student_losses(

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from dd3g.core.errors import CheckpointError, InputError
 from dd3g.core.weights import THIRD_PARTY
+from dd3g.distill.codec_perceptual import CodecPerceptual, load_codec_perceptual
 from dd3g.quadruples import is_collection
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
 from dd3g.recipes.quadruple_batches import DecodedCollection, open_decoded
-from dd3g.recipes.student import PerceptualName, StudentLossConfig, student_recipe
+from dd3g.recipes.student import NO_CODEC, PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.student import PEPD
@@ -34,6 +35,7 @@ class StudentRunOptions:
     perceptual: PerceptualName = "lpips-squeeze"
     teacher: str | None = None  # whose codec decodes drawn quadruples
     graphs: bool = False
+    codec: str | None = None  # whose features the perceptual distance compares; the teacher's where it is None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if options.graphs and not session.device.startswith("cuda"):
         raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train on a GPU")
     config = resolve(options)
+    codec = _codec_perceptual(config.loss.perceptual, options)
     folders, views = [list(g) for g in partition(options.run.views)]
     collections, teacher = _collections(folders, options, session)
     if collections and config.model.extraction.guidance is None:
@@ -97,6 +100,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         device=session.device,
         graphs=options.graphs,
         collections=collections,
+        codec=codec,
     )
     if options.run.init:
         start = load_student(options.run.init)
@@ -136,6 +140,16 @@ def _collections(
         raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
     teacher = load_teacher(options.teacher)
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
+
+
+def _codec_perceptual(name: PerceptualName, options: StudentRunOptions) -> CodecPerceptual | None:
+    if name != "codec":
+        if options.codec is not None:
+            raise InputError(f"--codec: says nothing beside --perceptual {name}; leave it out, or ask for --perceptual codec")
+        return None
+    if options.codec is None and options.teacher is None:
+        raise InputError(NO_CODEC)
+    return load_codec_perceptual(codec=options.codec, teacher=options.teacher)
 
 
 def _start_from(network: PEPD, start: PEPD) -> None:
