@@ -85,7 +85,7 @@ def _levels(layers: list[nn.Module]) -> list[tuple[int, int]]:
 
 
 def _sample_pictures() -> Float[Tensor, "n 3 h w"]:
-    """Always the same pictures of no thing, whose features stand for those of pictures: coloured patches, coarse to fine, half over white."""
+    """Always the same pictures, of no thing, whose features stand for those of any: coloured patches, coarse to fine, half over white."""
     generator = torch.Generator().manual_seed(0)
     picture = torch.zeros(_SAMPLES, 3, _SAMPLE_PX, _SAMPLE_PX)
     for side in (2, 4, 8, 16, 32):
