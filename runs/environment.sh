@@ -50,6 +50,18 @@ whole() {
 # calculate 'EXPRESSION': bash itself has whole numbers only.
 calculate() { awk "BEGIN { print $1 }"; }
 
+# Asked for at the start: what an extra of the package brings, by the modules' names.
+need_extra() {
+    "$PYTHON" - "${0##*/}" "$@" <<'END' || exit 2
+import sys
+from importlib.util import find_spec
+
+script, extra, *modules = sys.argv[1:]
+if missing := [name for name in modules if find_spec(name) is None]:
+    sys.exit(f"{script}: {', '.join(missing)}: not installed; pip install 'dd3g[{extra}]', or make setup in a checkout")
+END
+}
+
 # Asked for before hours are spent: third-party weights by name, found in DD3G_WEIGHTS.
 need_weights() {
     "$PYTHON" - "${0##*/}" "$@" <<'END' || exit 2

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The small story: procedural objects, a student that learns from them, a splat. No downloads, no third-party weights.
+# The small story, the whole factory: procedural objects, a codec and a teacher that learn from them, quadruples along the teacher's ODE, a
+# student of views and quadruples, a splat. Wants the extra `train`. No downloads, no third-party weights.
 #
-#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); five minutes on two quiet cores
+#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); three minutes on two quiet cores
 #     DD3G_SCALE=0.1 runs/tiny.sh    a tenth of the objects and steps, only to see that everything runs
 #
 # Safe to kill; the same command goes on. It shows the way, not the quality: that takes the objects and hours of runs/small.sh.
@@ -16,52 +17,93 @@ fi
 out=${1:-out/tiny}
 scale=${DD3G_SCALE:-1}
 number DD3G_SCALE "$scale"
+need_extra train diffusers pyarrow embreex trimesh
 
 # scaled COUNT LEAST: the count of the full story, made smaller or larger.
 scaled() { calculate "$1 * $scale < $2 ? $2 : int($1 * $scale + 0.5)"; }
+# Networks this small wait more than they compute; on a busy machine, threads that wait by spinning make that seven times as long.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 objects=$(scaled 60 4)
 dev_objects=$(scaled 10 2)
-encoder_steps=$(scaled 160 8)
-student_steps=$(scaled 240 8)
+encoder_steps=$(scaled 100 4)
+codec_steps=$(scaled 160 4)
+teacher_steps=$(scaled 280 4)
+student_steps=$(scaled 120 4)
 
-say "1/5 views of $objects objects to learn from and of $dev_objects others to score by"
-dd3g objects --procedural "$objects" --seed 1 --rig small --size 64 --input-size 128 --supersampling 2 --out "$out/views"
-dd3g objects --procedural "$dev_objects" --seed 2 --rig small --size 96 --input-size 128 --supersampling 2 --out "$out/views-dev"
+say "1/8 views of $objects objects to learn from and of $dev_objects others to score by"
+# 64 px a side are 8 latents, which is what the tiny sizes of teacher and student have.
+views=(--rig small --size 64 --input-size 128 --supersampling 2)
+dd3g objects --procedural "$objects" --seed 1 "${views[@]}" --out "$out/views"
+dd3g objects --procedural "$dev_objects" --seed 2 "${views[@]}" --out "$out/views-dev"
 
-# Both networks are scored a few times on the way, not only at the end, so that a slow machine, stopped by the clock, has scores as well.
-# A short run can't wait for the long memory of the default average, nor for its long warm-up.
-short=(
-    --preset tiny --set data.image_size=128 --set fit.ema_decay=0.97 --set fit.warmup_steps=20
-    --set fit.log_every=$((1 + student_steps / 12))
-)
+# short STEPS: options of a short run. Scored half way as well, so that a slow machine, stopped by the clock, has scores; it can't wait for
+# the long memory of the default average, nor for its long warm-up.
+short() {
+    local half=$((1 + $1 / 2))
+    options=(
+        --dev "$out/views-dev" --preset tiny --steps "$1" --set fit.ema_decay=0.97 --set fit.warmup_steps=15
+        --set fit.log_every=$((1 + $1 / 12)) --set fit.evaluate_every=$half --set fit.sheet_every=$half
+    )
+}
 
-say "2/5 the student's eyes: surfaces and camera from one picture (at most 1.5 minutes)"
-# What the student began from must not change any more.
+say "2/8 the student's eyes: surfaces and camera from one picture (at most 1 minute)"
+short "$encoder_steps"
+# What something else began from must not change any more; so below.
 if [ ! -e "$out/student/config.json" ]; then
-    dd3g teach encoder "$out/views" --dev "$out/views-dev" --out "$out/encoder" --batch 16 --steps "$encoder_steps" --max-minutes 1.5 \
-        "${short[@]}" --set loss.semantics=0 --set fit.lr=2e-3 \
-        --set fit.evaluate_every=$((1 + encoder_steps / 4)) --set fit.sheet_every="$encoder_steps"
+    dd3g teach encoder "$out/views" "${options[@]}" --out "$out/encoder" --batch 16 --max-minutes 1 \
+        --set data.image_size=128 --set loss.semantics=0 --set fit.lr=2e-3
 fi
 
-say "3/5 the student: Gaussians whose renders look like the true views (at most 2.5 minutes)"
-dd3g train "$out/views" --dev "$out/views-dev" --out "$out/student" --batch 8 --steps "$student_steps" --max-minutes 2.5 \
-    "${short[@]}" --perceptual none --init "$out/encoder/model.safetensors" --set fit.lr=1e-3 --set data.target_views=4 \
-    --set fit.evaluate_every=$((1 + student_steps / 4)) --set fit.sheet_every=$((1 + student_steps / 4))
+say "3/8 the codec: pictures with alpha to latents and back (at most 1 minute)"
+short "$codec_steps"
+if [ ! -e "$out/teacher/config.json" ]; then
+    dd3g teach codec "$out/views" "${options[@]}" --out "$out/codec" --batch 16 --max-minutes 1 \
+        --set data.crop=32 --set loss.perceptual=0 --set fit.lr=5e-3
+fi
 
-say "4/5 a splat from one picture of an object that it has never seen"
+say "4/8 the teacher: four views at once from noise and a picture (at most 2 minutes)"
+short "$teacher_steps"
+if [ ! -e "$out/drawn/plan.json" ]; then
+    dd3g teach unet "$out/views" --codec "$out/codec/last.safetensors" "${options[@]}" --out "$out/teacher" --batch 8 --max-minutes 2 \
+        --set data.canonical=0.8 --set fit.lr=3e-3
+fi
+teacher=$out/teacher/last.safetensors # the best by its score may be the one of half way
+
+say "5/8 quadruples that the teacher draws: noise followed to views"
+ode=(--teacher "$teacher" --per-object 1 --steps 10 --size 128 --workers 1)
+dd3g collect "$out/views" "${ode[@]}" --guidance 2 --draws 2 --out "$out/drawn"
+
+say "6/8 quadruples of true views: followed back to the noise that the teacher's ODE ties to them"
+dd3g collect "$out/views" "${ode[@]}" --invert --out "$out/inverted"
+
+say "7/8 the student: Gaussians whose renders look like views: true, drawn and inverted (at most 2 minutes)"
+short "$student_steps"
+dd3g train "$out/views" "$out/drawn" "$out/inverted" --teacher "$teacher" "${options[@]}" --out "$out/student" --batch 8 \
+    --max-minutes 2 --perceptual none --init "$out/encoder/last.safetensors" --set data.image_size=128 --set fit.lr=1e-3
+
+say "8/8 a splat from one picture of an object that it has never seen"
 pictures=("$out"/views-dev/*/inputs/000.png)
 picture=${pictures[0]}
 dd3g generate "$picture" --model "$out/student/model.safetensors" --out "$out/splats"
 
+# newest RUN: its last sheet; without any, the time was up before.
+newest() {
+    local sheets=("$1"/sheets/*.png)
+    local last=${sheets[${#sheets[@]} - 1]}
+    if [ -e "$last" ]; then echo "$last"; else echo "$1/report.html"; fi
+}
+
 # `dd3g evaluate` wants mesh files, and procedural objects have none: the run's own score, over views that it never saw, is the score.
 best=$(sed -n 's/.*"dev_psnr": \([0-9.]*\).*/\1/p' "$out/student/metrics.jsonl" | sort -n | tail -n 1 | cut -c 1-5)
-say "5/5 done. PSNR of 15 unseen views of each unseen object: ${best:-not scored, the time was up before} dB"
-sheets=("$out"/student/sheets/*.png)
+round_trip=$(sed -n 's/.*"round_trip_db": \([0-9.]*\).*/\1/p' "$out/inverted/report.json" | cut -c 1-4)
+say "done. PSNR of 15 unseen views of each unseen object: ${best:-not scored, the time was up before} dB"
 cat <<END
+True views to noise and back along the teacher's ODE: $round_trip dB ($out/inverted/report.json)
 look at
-  $out/student/report.html          curves and sheets of the run
-  ${sheets[${#sheets[@]} - 1]}    input, ours, truth
+  $(newest "$out/teacher")    the teacher: input, what it draws twice, truth
+  $(newest "$out/student")    the student: input, ours, truth
+  $out/student/report.html          its curves and sheets; the three other runs have theirs
   $out/splats/000.ply               the splat of $picture; drop it into a viewer
   $out/splats/000.png, 000.mp4      the same from eight sides, and turning
 END

@@ -27,11 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     codec = networks.add_parser("codec", help="pictures with alpha <-> latents, in which the teacher works")
     add_views(codec)
+    codec.add_argument("--preset", default="small", help="tiny or small (default: small)")
     codec.add_argument("--init", metavar="CKPT", help="start from this codec's weights")
 
     unet = networks.add_parser("unet", help="the teacher: a diffusion model of four views given one picture")
     add_views(unet)
     unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works")
+    unet.add_argument("--preset", default="small", help="tiny, for views of 64 px, or small, for 128 (default: small)")
     unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead")
 
     background = networks.add_parser("background", help="the network that cuts objects out of photographs")
@@ -67,13 +69,13 @@ def _encoder(options: argparse.Namespace, session: SessionConfig) -> None:
 def _codec(options: argparse.Namespace, session: SessionConfig) -> None:
     from dd3g.recipes.codec_run import run_codec
 
-    run_codec(views_run_of(options), options.out, session)
+    run_codec(views_run_of(options), options.out, session, preset=options.preset)
 
 
 def _unet(options: argparse.Namespace, session: SessionConfig) -> None:
     from dd3g.recipes.teacher_run import run_teacher
 
-    run_teacher(views_run_of(options), options.codec, options.out, session)
+    run_teacher(views_run_of(options), options.codec, options.out, session, preset=options.preset)
 
 
 def _background(options: argparse.Namespace, session: SessionConfig) -> None:

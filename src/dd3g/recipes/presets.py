@@ -14,19 +14,24 @@ Config = TypeVar("Config")
 
 
 def tiny_codec() -> CodecConfig:
-    """For tests and first tries: the same parts, 72 thousand parameters."""
-    return CodecConfig(channels=16, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
+    """For tests and first tries: no blocks at full resolution, 58 thousand parameters; learns in seconds."""
+    return CodecConfig(channels=16, encoder_blocks=(0, 1, 1, 1), decoder_blocks=(1, 1, 1, 0))
 
 
 def tiny_teacher() -> TeacherConfig:
-    """The same for views of 64 px, whose latents fit the student's tiny preset; 0.8 million parameters."""
+    """The same for views of 64 px, whose latents fit the student's tiny preset; 0.9 million parameters.
+
+    Attends at every level and predicts v: of a hundred steps that makes shapes and colours like the picture's, other ways don't yet.
+    """
     return TeacherConfig(
         latent_size=8,
         channels=(32, 48),
-        attention=(False, True),
+        attention=(True, True),
+        head_width=32,
         encoder=ImageEncoderConfig(
             size=64, channels=(8, 16, 32), width=64, blocks=1, heads=4, fine_channels=16, place_numbers=0, camera_numbers=0
         ),
+        prediction="v",
     )
 
 
