@@ -246,11 +246,11 @@ def test_cameras_vary_in_the_share_that_is_asked_for():
 def test_white_noise_is_called_white():
     noise = torch.stack([draw_noise(NoiseKey("white", k), (4, 4, 16, 16)) for k in range(64)])
     found = noise_statistics(noise)
-    assert abs(found["mean"]) < 4 / noise.numel() ** 0.5
-    assert found["variance"] == pytest.approx(1, abs=4 * (2 / noise.numel()) ** 0.5)
-    assert all(power == pytest.approx(1, abs=0.05) for power in found["spectrum"])
+    assert abs(found.mean) < 4 / noise.numel() ** 0.5
+    assert found.variance == pytest.approx(1, abs=4 * (2 / noise.numel()) ** 0.5)
+    assert all(power == pytest.approx(1, abs=0.05) for power in found.spectrum)
     smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 3, 1, 1).unflatten(0, (64, 4))
-    assert noise_statistics(smooth)["spectrum"][0] > 3 * noise_statistics(smooth)["spectrum"][-1]
+    assert noise_statistics(smooth).spectrum[0] > 3 * noise_statistics(smooth).spectrum[-1]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def _begin_as_averages(encoder: nn.Sequential, decoder: nn.Sequential) -> None:
     mean[1:, 1:] = 0.25  # of the 2 x 2 pixels that a stride of 2 makes one
     here = torch.zeros(3, 3)
     here[1, 1] = 1
-    for layer in (*encoder[:-1], *decoder[1:-1]):
+    for layer in (*list(encoder)[:-1], *list(decoder)[1:-1]):
         if isinstance(layer, nn.Conv2d):
             _carry(layer, torch.eye(4), mean if layer.stride == (2, 2) else here)
     numbers = torch.tensor(_LATENT_ROWS)

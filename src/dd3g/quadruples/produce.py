@@ -116,12 +116,21 @@ def _settled(teacher: Teacher) -> Iterator[torch.device]:
         yield next(teacher.network.parameters()).device
 
 
-def noise_statistics(noise: Float[Tensor, "n v c l l"]) -> dict[str, float | list[float]]:
-    """How far noise is from white: mean, variance, and power by spatial frequency (1 in each of eight rings for white noise)."""
+@dataclass(frozen=True)
+class NoiseStatistics:
+    """How far noise is from white, whose mean is 0, variance 1, and power 1 at every frequency."""
+
+    mean: float
+    variance: float
+    spectrum: list[float]  # mean power in eight rings of spatial frequency, from the lowest
+
+
+def noise_statistics(noise: Float[Tensor, "n v c l l"]) -> NoiseStatistics:
+    """Of noise drawn or found."""
     side = noise.shape[-1]
     power = torch.fft.fft2(noise.double(), norm="ortho").abs().square().mean((0, 1, 2))
     line = torch.fft.fftfreq(side).double().abs()
     radius = (line[:, None].square() + line[None].square()).sqrt()
     ring = (radius / radius.max() * 8).long().clamp_max(7)
     rings = [power[ring == k].mean().item() for k in range(8) if bool((ring == k).any())]
-    return {"mean": noise.mean().item(), "variance": noise.var().item(), "spectrum": rings}
+    return NoiseStatistics(noise.mean().item(), noise.var().item(), rings)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ def inversion_report(
         "round_trip_worst_db": each.min().item(),
         "round_trips": len(each),
         "largest_residual": max(residuals),
-        **noise_statistics(every),
+        **asdict(noise_statistics(every)),
         "white": {"mean": 0.0, "variance": 1.0, "spectrum": 1.0},
     }
 

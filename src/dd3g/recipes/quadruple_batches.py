@@ -138,7 +138,8 @@ class QuadrupleBatches:
             torch.stack([c.camera_from_world for c in cameras]), torch.stack([c.intrinsics for c in cameras]), *_size(cameras[0])
         ).to(self.device)
         image = resized(stacked(inputs).to(self.device), self.config.image_size)
-        unknown = Placement(float("nan"), (float("nan"),) * 3)  # found in every step from the silhouettes
+        nan = float("nan")
+        unknown = Placement(nan, (nan, nan, nan))  # found in every step from the silhouettes
         places = [p.placement or unknown for p in inputs]
 
         def numbers(values: Sequence[float | None]) -> Float[Tensor, " b"]:
