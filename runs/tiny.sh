@@ -2,7 +2,7 @@
 # The small story, the whole factory: procedural objects, a codec and a teacher that learn from them, quadruples along the teacher's ODE, a
 # student of views and quadruples, a splat. Wants the extra `train`. No downloads, no third-party weights.
 #
-#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); three minutes on two quiet cores
+#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); about three minutes on two quiet cores, six on busy ones
 #     DD3G_SCALE=0.1 runs/tiny.sh    a tenth of the objects and steps, only to see that everything runs
 #
 # Safe to kill; the same command goes on. It shows the way, not the quality: that takes the objects and hours of runs/small.sh.
@@ -26,9 +26,9 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 objects=$(scaled 60 4)
 dev_objects=$(scaled 10 2)
-encoder_steps=$(scaled 100 4)
+encoder_steps=$(scaled 80 4)
 codec_steps=$(scaled 160 4)
-teacher_steps=$(scaled 280 4)
+teacher_steps=$(scaled 220 4)
 student_steps=$(scaled 120 4)
 
 say "1/8 views of $objects objects to learn from and of $dev_objects others to score by"
@@ -40,7 +40,7 @@ dd3g objects --procedural "$dev_objects" --seed 2 "${views[@]}" --out "$out/view
 # short STEPS: options of a short run. Scored half way as well, so that a slow machine, stopped by the clock, has scores; it can't wait for
 # the long memory of the default average, nor for its long warm-up.
 short() {
-    local half=$((1 + $1 / 2))
+    local half=$((5 + $1 / 2)) # and no less than all, of a handful of steps
     options=(
         --dev "$out/views-dev" --preset tiny --steps "$1" --set fit.ema_decay=0.97 --set fit.warmup_steps=15
         --set fit.log_every=$((1 + $1 / 12)) --set fit.evaluate_every=$half --set fit.sheet_every=$half
