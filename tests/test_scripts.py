@@ -160,6 +160,7 @@ def test_tiny_in_another_size(script):
     assert script("tiny.sh", DD3G_SCALE="a tenth")[0].returncode == 2
 
 
+@pytest.mark.slow  # nine commands that each import torch, four of them diffusers; .ci/run runs the story by itself
 @needs_train
 def test_tiny_really_runs(tmp_path):
     """The whole factory, at the least size that has all its parts."""
@@ -247,9 +248,39 @@ def test_slice_does_without_graphs_that_fail(script):
     assert ["--graphs" in call for call in calls] == [False, True, False, False]
 
 
+def test_teacher(script, tmp_path):
+    arguments = ("--dev", "dev.dd3g", "--out", "out", "--no-third-party", "made.dd3g", "real.dd3g")
+    done, calls = script("gpu/teacher.sh", *arguments, "--seconds", "300", "--codec-seconds", "100")
+    assert done.returncode == 0, done.stderr
+    for call in calls:
+        refuse_unknown(call)
+    assert [call[:3] for call in calls] == [
+        ["teach", "codec", "dev.dd3g"],  # measures
+        ["teach", "codec", "made.dd3g"],
+        ["teach", "unet", "dev.dd3g"],
+        ["teach", "unet", "made.dd3g"],
+    ]
+    steps = [int(setting(calls[k], "--steps")) for k in (1, 3)]
+    assert int(8.5 * 88 * 0.95) <= steps[0] <= int(8.5 * 92 * 0.95)  # 100 s less 8 for what it does beside its steps
+    assert int(8.5 * 230 * 0.95) <= steps[1] <= int(8.5 * 240 * 0.95)  # the stand-in's codec took no time
+    assert setting(calls[3], "--codec") == "out/codec.safetensors"
+    assert (tmp_path / "out" / "teacher.safetensors").exists()
+    again = script("gpu/teacher.sh", *arguments, "--seconds", "300")[1]
+    assert [setting(call, "--steps") for call in again] == [str(n) for n in steps]
+
+
+def test_teacher_goes_on_from_a_teacher(script):
+    done, calls = script("gpu/teacher.sh", "--init", "t.safetensors", "--dev", "dev", "--out", "out", "--no-third-party", "views")
+    assert done.returncode == 0, done.stderr
+    assert [call[1] for call in calls] == ["unet", "unet"]
+    assert {setting(call, "--init") for call in calls} == {"t.safetensors"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
+        (("gpu/teacher.sh", "views"), "--dev: is missing"),
+        (("gpu/teacher.sh", "--codec", "c", "--init", "t", "--dev", "d", "--out", "o", "views"), "give one of the two"),
         (("tiny.sh", "--fast"), "found '--fast'"),
         (("small.sh", "views", "out"), "found 2 names"),
         (("small.sh", "--steps", "many"), "--steps: found 'many'"),
