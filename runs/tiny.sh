@@ -2,7 +2,7 @@
 # The small story, the whole factory: procedural objects, a codec and a teacher that learn from them, quadruples along the teacher's ODE, a
 # student of views and quadruples, a splat. Wants the extra `train`. No downloads, no third-party weights.
 #
-#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); five to six minutes on two busy cores
+#     runs/tiny.sh [OUT]             results in OUT (default out/tiny); four to six minutes on two cores
 #     DD3G_SCALE=0.1 runs/tiny.sh    a tenth of the objects and steps, only to see that everything runs
 #
 # Safe to kill; the same command goes on. It shows the way, not the quality: that takes the objects and hours of runs/small.sh.

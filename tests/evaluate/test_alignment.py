@@ -13,8 +13,6 @@ from dd3g.cli.main import main
 from dd3g.core import NoiseKey, draw_noise
 from dd3g.core.model_file import save_model_file
 from dd3g.distill.explicit import psnr
-from dd3g.encoders import ImageEncoderConfig
-from dd3g.encoders.codec import CodecConfig
 from dd3g.evaluate import AlignmentOptions
 from dd3g.evaluate.alignment import ImageFigures, bootstrap, compare, found_first, summary, variance_of
 from dd3g.evaluate.alignment_run import batches_of, compare_image, draws_of
@@ -23,9 +21,9 @@ from dd3g.student import PEPD
 from dd3g.student.config import config_to_json
 from dd3g.student.load import load_student
 from dd3g.student.presets import tiny
-from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher, save_teacher
 from tests.recipes.blobs import write_blobs
+from tests.teacher.tiny import CODEC, TEACHER
 
 NOISE = (4, 4, 3, 3)
 DRAWS = 5
@@ -180,15 +178,6 @@ def test_one_image_has_means_and_no_intervals():
 
 # The command
 
-TEACHER = TeacherConfig(
-    latent_size=6,
-    channels=(32, 32),
-    attention=(False, True),
-    encoder=ImageEncoderConfig(
-        size=48, channels=(8, 8, 16), width=32, blocks=1, heads=2, fine_channels=8, place_numbers=0, camera_numbers=0
-    ),
-)
-CODEC = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
 needs_diffusers = pytest.mark.skipif(find_spec("diffusers") is None or find_spec("pyarrow") is None, reason="the extra 'train' is absent")
 QUICK = ["--steps", "2", "--unit", "8", "--size", "48", "--workers", "1", "--per-object", "1", "--quiet"]
 

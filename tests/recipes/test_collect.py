@@ -18,30 +18,19 @@ from PIL import Image
 from dd3g.cli.main import main
 from dd3g.core import NoiseKey, draw_noise
 from dd3g.core.errors import InputError, OutputError
-from dd3g.encoders import ImageEncoderConfig
-from dd3g.encoders.codec import CodecConfig
 from dd3g.quadruples import open_quadruples, read_shard
 from dd3g.quadruples.collect import collect
 from dd3g.quadruples.inputs import split_of
 from dd3g.quadruples.lease import lease
 from dd3g.quadruples.plan import read_plan, unit_path
 from dd3g.quadruples.produce import drawn_cameras, noise_statistics
-from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.teacher import TeacherNetworks, save_teacher
+from tests.teacher.tiny import CODEC, TEACHER
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 # Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
 pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
 
-TINY = TeacherConfig(
-    latent_size=6,
-    channels=(32, 32),
-    attention=(False, True),
-    encoder=ImageEncoderConfig(
-        size=48, channels=(8, 8, 16), width=32, blocks=1, heads=2, fine_channels=8, place_numbers=0, camera_numbers=0
-    ),
-)
-CODEC = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
 QUICK = ["--steps", "3", "--unit", "4", "--batch", "2", "--size", "48", "--quiet", "--workers", "1"]
 
 
@@ -49,7 +38,7 @@ QUICK = ["--steps", "3", "--unit", "4", "--batch", "2", "--size", "48", "--quiet
 def teacher(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
-    save_teacher(path, TeacherNetworks(TINY, CODEC).eval(), {})
+    save_teacher(path, TeacherNetworks(TEACHER, CODEC).eval(), {})
     return str(path)
 
 
@@ -173,7 +162,7 @@ def test_another_plan_in_the_same_folder_is_refused_by_what_differs(drawn, pictu
     assert "other sources, or options" in capsys.readouterr().err
     other = tmp_path / "other.safetensors"
     torch.manual_seed(1)
-    save_teacher(other, TeacherNetworks(TINY, CODEC).eval(), {})
+    save_teacher(other, TeacherNetworks(TEACHER, CODEC).eval(), {})
     assert draw(pictures, str(other), out) == 2
     assert "teacher was" in capsys.readouterr().err
     assert files(out) == files(drawn)

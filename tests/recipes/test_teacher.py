@@ -8,25 +8,15 @@ import torch
 
 from dd3g.cli.main import main
 from dd3g.core.noise import digest
-from dd3g.encoders import ImageEncoderConfig
-from dd3g.encoders.codec import Codec, CodecConfig
+from dd3g.encoders.codec import Codec
 from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_pack import open_pack
-from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher
+from tests.teacher.tiny import CODEC, TEACHER
 
 # Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
 pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
 
-TINY = TeacherConfig(
-    latent_size=6,
-    channels=(32, 32),
-    attention=(False, True),
-    encoder=ImageEncoderConfig(
-        size=48, channels=(8, 8, 16), width=32, blocks=1, heads=2, fine_channels=8, place_numbers=0, camera_numbers=0
-    ),
-)
-CODEC = CodecConfig(channels=8, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
 DATA = TeacherDataConfig(batch=24)
 
 
@@ -43,7 +33,7 @@ def codec():
 
 @pytest.fixture(scope="module")
 def batches(pack, codec):
-    return TeacherBatches([pack], codec, DATA, TINY, 0, quiet=True)
+    return TeacherBatches([pack], codec, DATA, TEACHER, 0, quiet=True)
 
 
 def azimuths_deg(batch):
@@ -90,7 +80,7 @@ def test_the_picture_is_withheld_now_and_then(batches):
 
 
 def test_it_learns_and_leaves_the_codec_alone(pack, codec):
-    recipe = teacher_recipe(TINY, codec, DATA, [pack], pack, seed=0, provenance={}, quiet=True)
+    recipe = teacher_recipe(TEACHER, codec, DATA, [pack], pack, seed=0, provenance={}, quiet=True)
     networks = recipe.network
     assert isinstance(networks, TeacherNetworks)
     before = {name: t.clone() for name, t in networks.codec.state_dict().items()}
