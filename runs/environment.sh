@@ -37,6 +37,18 @@ value_of() {
     printf '%s' "$2"
 }
 
+# left: seconds that a script with a `started` and a `seconds` has.
+left() { echo $((started + seconds - $(date +%s))); }
+
+# rate_of RUN: steps a second, the median of the last eight that its journal tells; 0 where it tells none.
+rate_of() {
+    sed -n 's/.*"steps_per_s": \([0-9.]*\).*/\1/p' "$1/metrics.jsonl" | tail -n 8 | sort -n |
+        awk '{ rates[NR] = $1 } END { print NR ? rates[int((NR + 1) / 2)] : 0 }'
+}
+
+# Scanned and textured objects teach most and are few: once in a round of made ones is too seldom. Names begin with their source.
+repeat='data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
+
 # number NAME VALUE: refuses what is no number above 0.
 number() {
     [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || fail "$1: found '$2', expected a number above 0"

@@ -58,7 +58,7 @@ fi
 # Scanned and textured objects teach most and are few: once in a round of made ones is too seldom. Names begin with their source.
 common=(
     --dev "$dev" ${session[@]+"${session[@]}"} ${half[@]+"${half[@]}"}
-    --set 'data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
+    --set "$repeat"
 )
 
 [ -n "$init" ] || [ $teach_encoder = yes ] || fail "--no-encoder: wants --init, a model whose encoder has been taught; --help tells more"

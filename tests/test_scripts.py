@@ -8,7 +8,6 @@ import re
 import stat
 import subprocess
 import sys
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from dd3g.formats import load
 from dd3g.recipes import codec_run, teacher_run
 from dd3g.recipes.student_run import StudentRunOptions, resolve, resolve_encoder
 from dd3g.recipes.views_run import ViewsRunOptions
+from tests.extras import needs_train
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs"
@@ -26,10 +26,6 @@ SCRIPTS = sorted((ROOT / "runs").rglob("*.sh"))
 RUNNABLE = [script for script in SCRIPTS if script.name != "environment.sh"]
 LOGS = {"encoder.jsonl", "a.jsonl", "b.jsonl", "config.json", "0000100.png"}
 _END, _SPACE = "\x1e", "\x1f"
-# Looked for and not imported: diffusers brings Triton, which tests/render/test_gpu.py must be the first to import.
-needs_train = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("diffusers", "pyarrow", "embreex", "trimesh")), reason="the extra `train` is not installed"
-)
 
 STAND_IN = r"""#!/usr/bin/env bash
 set -euo pipefail

@@ -55,14 +55,12 @@ graphs=()
 [ "$DEVICE" = cpu ] || graphs=(--graphs)
 mkdir -p "$work" "$out/logs"
 
-left() { echo $((started + seconds - $(date +%s))); }
 minutes() { calculate "$1 / 60"; }
 
-# Scanned and textured objects teach most and are few: once in a round of made ones is too seldom. Names begin with their source.
 common=(
     "${views[@]}" --dev "$dev" --batch "$BATCH" --device "$DEVICE"
     --set fit.log_every="$LOG_EVERY" --set fit.save_every_s=1000 --set fit.sheet_every=100000
-    --set 'data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
+    --set "$repeat"
 )
 student=("${common[@]}" "${perceptual[@]}" "${objective[@]}" --set data.render_size="$RENDER_SIZE" --set data.target_views=6)
 
@@ -100,8 +98,7 @@ fi
 b_seconds=$(($(left) - reserve))
 [ "$b_seconds" -ge 5 ] || fail "$(left) s are left for part B and $reserve of them are reserved; raise --seconds, or lower the other parts'"
 if [ ! -s "$work/b.steps" ]; then # kept: a resumed run has the steps that it began with
-    rate=$(sed -n 's/.*"steps_per_s": \([0-9.]*\).*/\1/p' "$work/a/metrics.jsonl" | tail -n 8 | sort -n |
-        awk '{ rates[NR] = $1 } END { print NR ? rates[int((NR + 1) / 2)] : 0 }')
+    rate=$(rate_of "$work/a")
     steps=$(calculate "int($rate * $b_seconds * 0.92)")
     [ "$steps" -ge 1 ] || fail "part A logged $rate steps a second in $first_seconds s; raise --first-seconds, or lower LOG_EVERY"
     echo "$steps" >"$work/b.steps.partial"

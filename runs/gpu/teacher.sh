@@ -47,8 +47,6 @@ precision=()
 [ "$DEVICE" = cpu ] || precision=(--set fit.precision=bfloat16)
 mkdir -p "$work" "$out/logs"
 
-left() { echo $((started + seconds - $(date +%s))); }
-
 # timed NAME LR SECONDS ARGUMENTS...: measures steps a second on the few objects of DEV, then runs down a cosine that ends in time.
 timed() {
     local name=$1 lr=$2 whole_s=$3 begun rate steps
@@ -58,8 +56,7 @@ timed() {
         say "$name: measuring; $(left) s left"
         rm -rf "$work/$name-try"
         dd3g teach "$@" "$dev" --out "$work/$name-try" --steps 100000 --max-minutes "$(calculate "$TRY_SECONDS / 60")" "${settings[@]}"
-        rate=$(sed -n 's/.*"steps_per_s": \([0-9.]*\).*/\1/p' "$work/$name-try/metrics.jsonl" | tail -n 8 | sort -n |
-            awk '{ rates[NR] = $1 } END { print NR ? rates[int((NR + 1) / 2)] : 0 }')
+        rate=$(rate_of "$work/$name-try")
         steps=$(calculate "int($rate * ($begun + $whole_s - $(date +%s) - $reserve) * 0.95)")
         [ "$steps" -ge 1 ] || fail "$name: $rate steps a second in $TRY_SECONDS s leave no time to train; raise --seconds, or lower LOG_EVERY"
         echo "$steps" >"$work/$name.steps.partial"
@@ -88,8 +85,7 @@ if [ -z "$codec" ] && [ -z "$init" ]; then
     codec=$out/codec.safetensors
 fi
 
-# Scanned and textured objects teach most and are few, see slice.sh. 60 s to encode every view, to score, and to draw the sheet.
-repeat='data.repeat=[["gso",5],["ycb",4],["aws",2],["gazebo",2],["drake",4],["babylon",3]]'
+# ENCODING_SECONDS to encode every view, to score, and to draw the sheet.
 start=(--codec "$codec")
 [ -z "$init" ] || start=(--init "$init")
 reserve=$ENCODING_SECONDS settings=("${always[@]}" --batch "$BATCH" --set "$repeat" "${start[@]}")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from dd3g.student.config import config_to_json
 from dd3g.student.load import load_student
 from dd3g.student.presets import tiny
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher, save_teacher
+from tests.extras import needs_train
 from tests.recipes.blobs import write_blobs
 from tests.teacher.tiny import CODEC, TEACHER
 
@@ -178,7 +178,6 @@ def test_one_image_has_means_and_no_intervals():
 
 # The command
 
-needs_diffusers = pytest.mark.skipif(find_spec("diffusers") is None or find_spec("pyarrow") is None, reason="the extra 'train' is absent")
 QUICK = ["--steps", "2", "--unit", "8", "--size", "48", "--workers", "1", "--per-object", "1", "--quiet"]
 
 
@@ -212,7 +211,7 @@ def evaluated(root, out, *more, collection="quadruples", model="student.safetens
     return main([*wanted, "--model", str(root / model), "--quiet", *more])
 
 
-@needs_diffusers
+@needs_train
 def test_the_command_writes_figures_and_a_sheet(made, tmp_path, capsys):
     assert evaluated(made, tmp_path, "--split", "all") == 0
     shown = capsys.readouterr().out
@@ -234,7 +233,7 @@ def test_the_command_writes_figures_and_a_sheet(made, tmp_path, capsys):
     assert sum(sides) == 4
 
 
-@needs_diffusers
+@needs_train
 def test_the_same_command_gives_the_same_figures_and_images_can_be_few(made, tmp_path):
     for name in ("one", "two"):
         assert evaluated(made, tmp_path / name, "--split", "all", "--images", "2") == 0
@@ -243,7 +242,7 @@ def test_the_same_command_gives_the_same_figures_and_images_can_be_few(made, tmp
     assert len(tables[0]["objects"]) == 2
 
 
-@needs_diffusers
+@needs_train
 def test_what_cannot_be_compared_is_refused_in_a_sentence(made, tmp_path, capsys):
     def refused(words, status):
         assert status == 2
@@ -269,7 +268,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(made, tmp_path, capsys
     assert "not allowed with" in capsys.readouterr().err
 
 
-@needs_diffusers
+@needs_train
 def test_draws_of_other_cameras_are_not_compared(made, tmp_path):
     """Half of the draws stand elsewhere: of each image, those from the rig are taken."""
     assert collect(made, "views", "varied", "--draws", "6", "--varied", "0.5", "--dev-share", "0") == 0
@@ -279,7 +278,7 @@ def test_draws_of_other_cameras_are_not_compared(made, tmp_path):
     shutil.rmtree(made / "varied")
 
 
-@needs_diffusers
+@needs_train
 def test_a_photographs_place_does_not_tell_which_draw_it_is(made, monkeypatch):
     """Its scale is found from silhouettes; a student that hears nothing must stay at chance all the same."""
     folder = made / "photographs"

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,10 @@ from dd3g.quadruples.lease import lease
 from dd3g.quadruples.plan import read_plan, unit_path
 from dd3g.quadruples.produce import drawn_cameras, noise_statistics
 from dd3g.teacher.teacher import TeacherNetworks, save_teacher
+from tests.extras import needs_train
 from tests.teacher.tiny import CODEC, TEACHER
 
-pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-# Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
-pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
+pytestmark = needs_train
 
 QUICK = ["--steps", "3", "--unit", "4", "--batch", "2", "--size", "48", "--quiet", "--workers", "1"]
 

@@ -1,7 +1,5 @@
 """The presets of codec and teacher: sizes that fit each other, options that reach them, names that are known."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 
@@ -12,6 +10,7 @@ from dd3g.recipes.presets import tiny_codec, tiny_teacher
 from dd3g.recipes.views_run import ViewsRunOptions
 from dd3g.student.presets import tiny
 from dd3g.teacher.network import MultiViewUNet, TeacherConfig
+from tests.extras import needs_train
 
 
 def parameters(network):
@@ -28,8 +27,7 @@ def test_the_tiny_codec_is_small_and_gives_back_what_it_is_given():
     assert torch.allclose(codec.decode(latents)[..., 16:48, 16:48], plain[..., 16:48, 16:48], atol=0.1)  # without any training
 
 
-# Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
-@pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
+@needs_train
 def test_the_tiny_teacher_is_small():
     config = tiny_teacher()
     network = MultiViewUNet(config)

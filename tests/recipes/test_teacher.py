@@ -1,7 +1,5 @@
 """The teacher's training: what a batch is, that it learns, what its command refuses."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +10,10 @@ from dd3g.encoders.codec import Codec
 from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_pack import open_pack
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher
+from tests.extras import needs_train
 from tests.teacher.tiny import CODEC, TEACHER
 
-# Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
-pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
+pytestmark = needs_train
 
 DATA = TeacherDataConfig(batch=24)
 

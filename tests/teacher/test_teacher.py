@@ -1,7 +1,6 @@
 """The multi-view network and the maps made of it: what depends on what (checks 7, 8, 11 and 27), its file, its cost."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -24,9 +23,9 @@ from dd3g.teacher.teacher import (
     sample,
     save_teacher,
 )
+from tests.extras import needs_train
 
-# Looked for and not imported: it brings Triton, which tests/render/test_gpu.py must be the first to import.
-pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="diffusers is not installed")
+pytestmark = needs_train
 
 TINY = TeacherConfig(
     latent_size=4,

@@ -113,6 +113,12 @@ def canonical_rig(size: int = 256, elevation_deg: float = 0.0) -> Cameras:
     return orbit(RIG_AZIMUTHS_DEG, elevation_deg, size=size)
 
 
+def stacked(each: Sequence[Cameras]) -> Cameras:
+    """Sets of cameras of one picture size as one batch, a scene each."""
+    poses, lenses = (torch.stack(t) for t in zip(*((c.camera_from_world, c.intrinsics) for c in each), strict=True))
+    return replace(each[0], camera_from_world=poses, intrinsics=lenses)
+
+
 def mirrored(cameras: Cameras, which: Bool[Tensor, " b"]) -> Cameras:
     """Cameras (b, v) of scenes of which some are mirrored left to right: the mirrored picture is the mirrored world's, seen by this one."""
     signs = torch.where(which[:, None], torch.tensor([-1.0, 1, 1, 1], device=which.device), 1.0)

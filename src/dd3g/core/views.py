@@ -46,13 +46,18 @@ def resized(rgba: Float[Tensor, "*batch 4 h w"], side: int) -> Float[Tensor, "*b
     """Straight RGBA at another size; colours are averaged premultiplied, as light adds up."""
     if not rgba.numel():
         return rgba.new_zeros(*rgba.shape[:-2], side, side)
-    premultiplied = torch.cat([rgba[..., :3, :, :] * rgba[..., 3:, :, :], rgba[..., 3:, :, :]], -3)
+    light = premultiplied(rgba)
     if rgba.shape[-2:] != (side, side):
-        flat = premultiplied.reshape(-1, *rgba.shape[-3:])
+        flat = light.reshape(-1, *rgba.shape[-3:])
         small = F.interpolate(flat, (side, side), mode="bilinear", antialias=True, align_corners=False)
-        premultiplied = small.reshape(*rgba.shape[:-2], side, side)
-    rgb, alpha = premultiplied[..., :3, :, :], premultiplied[..., 3:, :, :]
+        light = small.reshape(*rgba.shape[:-2], side, side)
+    rgb, alpha = light[..., :3, :, :], light[..., 3:, :, :]
     return torch.cat([(rgb / alpha.clamp_min(1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -3)
+
+
+def premultiplied(rgba: Float[Tensor, "*batch 4 h w"]) -> Float[Tensor, "*batch 4 h w"]:
+    """Straight RGBA with its colour multiplied by its alpha, as light adds up."""
+    return torch.cat([rgba[..., :3, :, :] * rgba[..., 3:, :, :], rgba[..., 3:, :, :]], -3)
 
 
 def unpremultiply(rgb_premultiplied: Float[Tensor, "*batch 3 h w"], alpha: Float[Tensor, "*batch 1 h w"]) -> Float[Tensor, "*batch 3 h w"]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly
-from dd3g.core.views import unpremultiply
+from dd3g.core.views import premultiplied, unpremultiply
 
 KIND = "codec"
 FACTOR = 8  # pixels of a side to one latent
@@ -59,7 +59,7 @@ class Codec(nn.Module):
 
     def encode(self, rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """Latents; height and width are multiples of 8. Colour under alpha 0 has no influence."""
-        return self.encoder(torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1))
+        return self.encoder(premultiplied(rgba))
 
     def decode_premultiplied(self, latents: Float[Tensor, "b c h8 w8"]) -> Float[Tensor, "b 4 h w"]:
         """Premultiplied colour and alpha as the network has them, some of them a little outside [0, 1]: what training compares."""

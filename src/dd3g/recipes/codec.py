@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
-from dd3g.core.views import composite
+from dd3g.core.views import composite, premultiplied
 from dd3g.distill.explicit import psnr
 from dd3g.distill.lpips import load_lpips
 from dd3g.encoders.codec import FACTOR, KIND, Codec, CodecConfig
@@ -184,8 +184,7 @@ def palette_loss(latents: Float[Tensor, "b c h8 w8"], rgba: Float[Tensor, "b 4 h
 
     The map is solved for in every batch, so it has no weights to learn; 0 where latents tell all four, up to 1.
     """
-    premultiplied = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
-    wanted = F.avg_pool2d(premultiplied, FACTOR).permute(0, 2, 3, 1).flatten(0, 2).double()
+    wanted = F.avg_pool2d(premultiplied(rgba), FACTOR).permute(0, 2, 3, 1).flatten(0, 2).double()
     told = latents.permute(0, 2, 3, 1).flatten(0, 2).double()
     wanted, told = wanted - wanted.mean(0), told - told.mean(0)
     # differences of colours vary less than light and count as much

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from dd3g.core import Cameras
+from dd3g.core.cameras import stacked as stacked_cameras
 from dd3g.core.errors import DD3GError, InputError, OutputError
 from dd3g.core.files import is_folder, make_folder, read_json, sweep_partial, write_json
 from dd3g.core.noise import digest
 from dd3g.core.progress import Progress
+from dd3g.core.views import premultiplied
 from dd3g.core.views_folder import original_name
 from dd3g.encoders.codec import FACTOR
 from dd3g.photos import Background, prepare
@@ -184,15 +185,11 @@ def inversion_report(
         with torch.inference_mode():
             truth = torch.stack([q.views for q in part if q.views is not None]).to(device).float() / 255
             wanted = decode(teacher, torch.stack([teacher.codec.encode(v) for v in truth]))
-            cameras = [q.cameras for q in part]
-
-            asked = Cameras(torch.stack([c.camera_from_world for c in cameras]), torch.stack([c.intrinsics for c in cameras]), 256, 256).to(
-                device
-            )
+            asked = stacked_cameras([q.cameras for q in part]).to(device)
             noise = torch.stack([q.noise_of(plan.latent_shape) for q in part]).to(device)
             again = sample(teacher, stacked([inputs[q.image_id] for q in part]).to(device), asked, noise, steps=plan.steps)
             made = decode(teacher, again)
-        error = (_premultiplied(made) - _premultiplied(wanted)).square().mean((1, 2, 3, 4)).clamp_min(1e-12)
+        error = (premultiplied(made) - premultiplied(wanted)).square().mean((1, 2, 3, 4)).clamp_min(1e-12)
         values.append(-10 * error.log10().cpu())
     each = torch.cat(values)
     every = torch.stack([q.noise_of(plan.latent_shape) for q in quadruples])
@@ -345,7 +342,3 @@ def _bytes_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1  # whoever opens it says why
-
-
-def _premultiplied(views: torch.Tensor) -> torch.Tensor:
-    return torch.cat([views[:, :, :3] * views[:, :, 3:], views[:, :, 3:]], 2)

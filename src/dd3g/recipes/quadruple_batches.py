@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from dd3g.core import Cameras
+from dd3g.core.cameras import stacked as stacked_cameras
 from dd3g.core.errors import InputError
 from dd3g.core.files import write_folder_atomically
 from dd3g.core.noise import digest
@@ -133,10 +133,7 @@ class QuadrupleBatches:
         views = torch.from_numpy(np.stack([decoded.views[i] for decoded, i in pairs])).to(self.device).float() / 255
         size = min(self.config.render_size, views.shape[-1])
         target = resized(views, size)
-        cameras = [q.cameras for q in quadruples]
-        joined = Cameras(
-            torch.stack([c.camera_from_world for c in cameras]), torch.stack([c.intrinsics for c in cameras]), *_size(cameras[0])
-        ).to(self.device)
+        joined = stacked_cameras([q.cameras for q in quadruples]).to(self.device)
         image = resized(stacked(inputs).to(self.device), self.config.image_size)
         nan = float("nan")
         unknown = Placement(nan, (nan, nan, nan))  # found in every step from the silhouettes
@@ -207,7 +204,3 @@ def joined(one: StudentBatch, other: StudentBatch) -> StudentBatch:
         intrinsics=torch.cat([one.cameras.intrinsics, other.cameras.intrinsics]),
     )
     return StudentBatch(**parts, cameras=cameras)
-
-
-def _size(cameras: Cameras) -> tuple[int, int]:
-    return cameras.height, cameras.width
