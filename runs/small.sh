@@ -55,7 +55,6 @@ if [ $third_party = yes ]; then
 else
     perceptual=(--perceptual none) semantics=(--set loss.semantics=0)
 fi
-# Scanned and textured objects teach most and are few: once in a round of made ones is too seldom. Names begin with their source.
 common=(
     --dev "$dev" ${session[@]+"${session[@]}"} ${half[@]+"${half[@]}"}
     --set "$repeat"
