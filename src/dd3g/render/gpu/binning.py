@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, no_type_check
 
 import torch
-from jaxtyping import Int
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from dd3g.render.gpu.project import Projected
+from dd3g.render.gpu.project import BOX, RECORD
 
 TILE = 8  # pixels a side: one warp composites a tile, two pixels a lane
+_BLOCK = 32  # splats a program
+_LAUNCH: dict[str, Any] = {"num_warps": 1}  # a warp works as long as its largest splat
 
 
 @dataclass(frozen=True)
@@ -24,38 +29,51 @@ class Bins:
 
 
 @torch.no_grad()
-def bin_splats(projected: Projected, height: int, width: int) -> Bins:
-    """Lists of all tiles. One value goes to the host, the number of pairs; everything else stays where it is."""
+def bin_splats(
+    records: Float[Tensor, "m 10"], boxes: Int[Tensor, "m 3"], counts: Int[Tensor, " m"], images: int, height: int, width: int
+) -> Bins:
+    """Lists of all tiles. The one value that the host waits for is the number of pairs; everything else stays where it is.
+
+    Args:
+        records: As project.py writes them.
+        boxes: The tiles that each splat touches.
+        counts: How many those are.
+        images: How many pictures the splats are of, equally many of each.
+        height: Of a picture, pixels.
+        width: Of a picture, pixels.
+    """
     rows, columns = -(-height // TILE), -(-width // TILE)
-    images = projected.depths.shape[0] * projected.depths.shape[1]
-    n = projected.depths.shape[2]
-    device = projected.depths.device
-    low, high = _tile_box(projected, rows, columns)
-    size = (high - low).clamp_min(0).flatten(0, 2)
-    counts = size.prod(-1)
-    splat_starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    owner = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
-    within = torch.arange(len(owner), device=device) - splat_starts[owner]
-    width_of = size[owner, 0]
-    column = low.flatten(0, 2)[owner, 0] + within % width_of
-    row = low.flatten(0, 2)[owner, 1] + within // width_of
-    tile = ((owner // n) * rows + row) * columns + column
+    splat_starts = counts.new_zeros(len(counts) + 1, dtype=torch.int64)
+    torch.cumsum(counts, 0, out=splat_starts[1:])
+    pairs = int(splat_starts[-1])
+    keys, owners = counts.new_empty(pairs, dtype=torch.int64), counts.new_empty(pairs)
+    list_pairs[(-(-len(counts) // _BLOCK),)](
+        records, boxes, splat_starts, keys, owners, len(counts), len(counts) // images, rows, columns,
+        RECORD=RECORD, BOX=BOX, BLOCK=_BLOCK, **_LAUNCH,
+    )  # fmt: skip
+    keys, slots = torch.sort(keys, stable=True)
+    bounds = torch.arange(images * rows * columns + 1, device=counts.device) << 32
+    return Bins(owners[slots], slots, torch.searchsorted(keys, bounds), splat_starts)
+
+
+@triton.jit
+@no_type_check
+def list_pairs(
+    records, boxes, splat_starts, keys, owners, count, n, rows, columns, RECORD: tl.constexpr, BOX: tl.constexpr, BLOCK: tl.constexpr
+):
+    """keys (pair): tile, then depth in the low half; owners (pair): its splat."""
+    splat = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = splat < count
+    start = tl.load(splat_starts + splat, mask=inside, other=0)
+    length = tl.load(splat_starts + splat + 1, mask=inside, other=0) - start
+    at = splat.to(tl.int64)
+    column = tl.load(boxes + at * BOX, mask=inside, other=0)
+    row = tl.load(boxes + at * BOX + 1, mask=inside, other=0)
+    across = tl.maximum(tl.load(boxes + at * BOX + 2, mask=inside, other=1), 1)
     # depths are positive, and positive floats sort as their bits do
-    key = (tile << 32) | projected.depths.flatten()[owner].view(torch.int32).long()
-    key, slots = torch.sort(key, stable=True)
-    bounds = torch.arange(images * rows * columns + 1, device=device)
-    tile_starts = torch.searchsorted(key >> 32, bounds)
-    return Bins(owner[slots], slots, tile_starts, splat_starts)
-
-
-def _tile_box(projected: Projected, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """First tile and last tile + 1 of each splat, (x, y)."""
-    limit = torch.tensor([columns, rows], device=projected.depths.device)
-    low, high = projected.means2d - projected.extents, projected.means2d + projected.extents
-    # the pixel with centre i + 0.5 is touched from low <= i + 0.5 <= high
-    first = torch.floor(torch.ceil(low - 0.5) / TILE).clamp(-1e6, 1e6).long()
-    last = torch.floor(torch.floor(high - 0.5) / TILE).clamp(-1e6, 1e6).long()
-    nothing = (projected.extents[..., :1] < 0) | (torch.ceil(low - 0.5) > torch.floor(high - 0.5)).any(-1, keepdim=True)
-    low_tile = torch.minimum(first.clamp_min(0), limit)
-    high_tile = torch.where(nothing, low_tile, torch.minimum(last + 1, limit).clamp_min(0))
-    return low_tile, high_tile
+    depth = tl.load(records + at * RECORD + 9, mask=inside, other=0.0).to(tl.int32, bitcast=True).to(tl.int64)
+    first = ((splat // n) * rows + row) * columns + column
+    for k in range(0, tl.max(length, 0).to(tl.int32)):
+        tile = (first + (k // across) * columns + k % across).to(tl.int64)
+        tl.store(keys + start + k, (tile << 32) | depth, mask=k < length)
+        tl.store(owners + start + k, splat, mask=k < length)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.cameras import Cameras
 from dd3g.core.gaussians import Gaussians
 from dd3g.render.constants import DEPTH_ALPHA_FLOOR
-from dd3g.render.gpu.autograd import composite
+from dd3g.render.gpu.autograd import composite, project
 from dd3g.render.gpu.binning import bin_splats
-from dd3g.render.gpu.project import project
 from dd3g.render.record import Render
 
 
@@ -23,11 +21,8 @@ def rasterize(gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, 
         layers = background.new_zeros(scenes, views, 5, height, width)
         layers[:, :, 4] = 1.0
     else:
-        splats = project(gaussians, cameras, antialiased=antialiased)
-        bins = bin_splats(splats, height, width)
-        rgb = gaussians.rgb[:, None].expand(-1, views, -1, -1)
-        fields = [splats.means2d, splats.conics, splats.opacities[..., None], rgb, splats.depths[..., None]]
-        records = torch.cat(fields, -1).flatten(0, 2)
+        records, boxes, counts = project(gaussians, cameras, antialiased=antialiased)
+        bins = bin_splats(records.detach(), boxes, counts, scenes * views, height, width)
         layers = composite(records, bins, scenes * views, height, width).unflatten(0, (scenes, views))
     colour, depth_sum, transmittance = layers.split([3, 1, 1], 2)
     alpha = 1 - transmittance

@@ -12,7 +12,6 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-RECORD = 10  # x, y, conic xx xy yy, opacity, r, g, b, depth
 _CHUNK = tl.constexpr(16)  # splats between two looks whether all pixels have stopped
 
 
