@@ -1,0 +1,46 @@
+"""The examples run, at a small size, and do what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from dd3g.formats import ply
+from tests.extras import needs_train
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_train
+def test_gaussians_at_random_places_become_the_object_that_pictures_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example("fit_views").main(["--gaussians", "1500", "--steps", "120", "--size", "48", "--out", str(tmp_path)])
+    said = json.loads(capsys.readouterr().out)
+    log = json.loads((tmp_path / "fit.json").read_text())["log"]
+    assert said["kept_back_db"] == log[-1]["kept_back_db"]
+    # views that were not learnt show the object too: copying the pictures would not
+    assert log[-1]["kept_back_db"] > log[0]["kept_back_db"] + 3
+    assert log[-1]["kept_back_db"] > 25
+    assert len(ply.load(tmp_path / "fit.ply")) == 1500
+    assert (tmp_path / "fit.png").stat().st_size > 1000
+
+
+@needs_train
+def test_the_same_seed_fits_the_same_gaussians(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for out in ("a", "b"):
+        example("fit_views").main(["--gaussians", "200", "--steps", "5", "--size", "32", "--out", str(tmp_path / out)])
+    assert (tmp_path / "a/fit.ply").read_bytes() == (tmp_path / "b/fit.ply").read_bytes()
