@@ -59,7 +59,11 @@ class Codec(nn.Module):
 
     def encode(self, rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c h8 w8"]:
         """Latents; height and width are multiples of 8. Colour under alpha 0 has no influence."""
-        return self.encoder(premultiplied(rgba))
+        return self.encode_premultiplied(premultiplied(rgba))
+
+    def encode_premultiplied(self, rgba: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c h8 w8"]:
+        """Latents of what a renderer draws over black: nothing is divided by alpha, so gradients are finite where it is 0."""
+        return self.encoder(rgba)
 
     def decode_premultiplied(self, latents: Float[Tensor, "b c h8 w8"]) -> Float[Tensor, "b 4 h w"]:
         """Premultiplied colour and alpha as the network has them, some of them a little outside [0, 1]: what training compares."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -107,14 +108,21 @@ class QuadrupleBatches:
         ]
         if not self.places:
             raise InputError(f"quadruples: none of the {split} side; collect more images, or another --dev-share")
+        draws: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for place, (c, i) in enumerate(self.places):
+            draws[c, collections[c].collection.quadruples[i].image_id].append(place)
+        self.pictures = {picture: number for number, picture in enumerate(draws)}
+        if config.batch % config.siblings:
+            raise InputError(f"data.siblings: found {config.siblings}, expected a divisor of the batch's {config.batch} quadruples")
+        self.together = _together(list(draws.values()), config.siblings)
 
     def __call__(self, step: int) -> StudentBatch:
         """The batch of a step."""
-        n, b = len(self.places), self.config.batch
-        chosen = []
-        for place in range(step * b, (step + 1) * b):
+        b, n = self.config.batch, len(self.together)
+        count, chosen = b // self.config.siblings, []
+        for place in range(step * count, (step + 1) * count):
             epoch, within = divmod(place, n)
-            chosen.append(int(permutation(self.seed, epoch, n)[within]))
+            chosen += self.together[int(permutation(self.seed, epoch, n)[within])]
         batch = self.of(chosen)
         random = np.random.Generator(np.random.Philox(key=np.array([self.seed, 2**62 + step], np.uint64)))
         on_device = torch.Generator(self.device).manual_seed(int(random.integers(2**62)))
@@ -126,7 +134,8 @@ class QuadrupleBatches:
 
     def of(self, chosen: Sequence[int]) -> StudentBatch:
         """Certain quadruples as a batch, over white."""
-        pairs = [(self.collections[c], i) for c, i in (self.places[k] for k in chosen)]
+        found = [self.places[k] for k in chosen]
+        pairs = [(self.collections[c], i) for c, i in found]
         quadruples = [decoded.collection.quadruples[i] for decoded, i in pairs]
         inputs = [decoded.collection.inputs[q.image_id] for (decoded, _), q in zip(pairs, quadruples, strict=True)]
         shape = self.collections[0].collection.plan.latent_shape
@@ -147,6 +156,8 @@ class QuadrupleBatches:
             noise=torch.stack([q.noise_of(shape) for q in quadruples]).to(self.device),
             conditions=joined.conditions(),
             image=image,
+            undegraded=image,
+            picture=torch.tensor([self.pictures[c, q.image_id] for (c, _), q in zip(found, quadruples, strict=True)], device=self.device),
             elevation_deg=numbers([p.elevation_deg for p in inputs]),
             distance=numbers([p.distance for p in inputs]),
             towards=torch.full_like(image[:, :2], float("nan")),
@@ -158,6 +169,16 @@ class QuadrupleBatches:
             background=torch.ones(len(chosen), VIEWS, 3, device=self.device),
             guidance=numbers([q.guidance for q in quadruples]),
         )
+
+
+def _together(draws: Sequence[Sequence[int]], siblings: int) -> list[list[int]]:
+    """Places of draws that go into one batch together, in the order of the places where each is alone.
+
+    A picture's last few are made up to the number by its first; the one draw of a picture stands beside itself, and asks for nothing.
+    """
+    if siblings == 1:
+        return [[place] for place in sorted(place for places in draws for place in places)]
+    return [[places[(start + k) % len(places)] for k in range(siblings)] for places in draws for start in range(0, len(places), siblings)]
 
 
 class MixedBatches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,19 +15,23 @@ from jaxtyping import Bool, Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from dd3g.core import canonical_rig
+from dd3g.core import Gaussians, canonical_rig
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
 from dd3g.core.sheet import sheet
-from dd3g.core.views import composite
+from dd3g.core.views import composite, premultiplied
 from dd3g.distill.codec_perceptual import CodecPerceptual
+from dd3g.distill.colours import saturation, statistics_loss
+from dd3g.distill.diversity import diversity_loss
 from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
+from dd3g.distill.implicit import ImplicitConfig, checked_implicit
 from dd3g.distill.lpips import LPIPS, load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
 from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
 from dd3g.recipes.registration import registered
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
+from dd3g.recipes.verification import Verifier, gradient_norms, implicit_term
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.render import Render, rasterize
 from dd3g.student import PEPD, PEPDConfig
@@ -36,6 +41,7 @@ from dd3g.student.seeding import HALF_FRAME
 from dd3g.training import Recipe, Score
 
 PerceptualName = Literal["lpips-squeeze", "lpips-alex", "codec", "none"]
+NO_VERIFIER = "loss.implicit: verification needs a teacher; name it with --teacher, or leave weight and balance at 0"
 NO_CODEC = "--perceptual codec: no codec given; name one with --codec, or a teacher, which has one, with --teacher"
 _SHEET_AZIMUTHS = (0, 2, 4, 6, 8, 12)  # of the sixteen: 0, 45, 90, 135, 180, 270 deg
 _SCORED_VIEWS = range(1, 16)
@@ -52,6 +58,9 @@ class StudentLossConfig:
     surfaces: float = 0.1  # of the dense guess that they start from
     slopes: float = 0.05  # of the dense guess: differences of neighbouring surface points
     camera: float = 0.01  # elevation and distance of the input camera
+    diversity: float = 0.0  # distances between draws of one picture, with data.siblings; see dd3g.distill.diversity
+    statistics: float = 0.0  # colours' mean and spread against the targets'; see dd3g.distill.colours
+    implicit: ImplicitConfig = field(default_factory=ImplicitConfig)  # by the teacher
 
 
 def student_recipe(
@@ -67,6 +76,8 @@ def student_recipe(
     graphs: bool = False,
     collections: Sequence[DecodedCollection] = (),
     codec: CodecPerceptual | None = None,
+    verifier: Verifier | None = None,
+    steps: int = 1,
 ) -> Recipe:
     """What the engine needs to train a student.
 
@@ -82,11 +93,15 @@ def student_recipe(
         graphs: Record the network as CUDA graphs (on a GPU): the same numbers, sooner.
         collections: Quadruples to learn from.
         codec: The distance where ``loss.perceptual`` is "codec".
+        verifier: The teacher, where ``loss.implicit`` is wanted.
+        steps: Of the whole run, over which the curriculum goes.
 
     Raises:
-        InputError: That distance is asked for and not given.
+        InputError: That distance, or verification, is asked for and not given; or verification in a way that there is none.
         WeightsError: The perceptual network's weights are not there.
     """
+    if checked_implicit(loss.implicit).wanted and verifier is None:
+        raise InputError(NO_VERIFIER)
     torch.manual_seed(seed)
     network = PEPD(model)
     perceptual = perceptual_of(loss.perceptual, codec)
@@ -100,7 +115,16 @@ def student_recipe(
     decode = graphed_decode(network.to(device).train(), batches(0)) if graphs else decode_batch
 
     def losses(student: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
-        return student_losses(cast(PEPD, student), batch, loss, perceptual, decode)
+        verify = None
+        if verifier is not None and loss.implicit.wanted:
+            verify = partial(implicit_term, verifier, config=loss.implicit, seed=seed, step=step, steps=steps)
+        return student_losses(cast(PEPD, student), batch, loss, perceptual, decode, verify)
+
+    def scores(student: nn.Module) -> dict[str, float]:
+        found = {} if dev is None else dev_scores(cast(PEPD, student), dev)
+        if verifier is not None and loss.implicit.wanted:
+            found |= balance_scores(cast(PEPD, student), batches(0), loss, perceptual, verifier, seed)
+        return found
 
     return Recipe(
         kind="student",
@@ -112,12 +136,13 @@ def student_recipe(
             "quadruples": [decoded.digest for decoded in collections],
             "seed": seed,
             **({"codec": perceptual.digest} if isinstance(perceptual, CodecPerceptual) else {}),
+            **({"verifier": verifier.digest} if verifier is not None and loss.implicit.wanted else {}),
         },
         network=network,
         batch=batches,
         losses=losses,
         export=_exporter(model, provenance),
-        evaluate=None if dev is None else lambda student: dev_scores(cast(PEPD, student), dev),
+        evaluate=scores if dev is not None or loss.implicit.wanted else None,
         score=None if dev is None else Score("dev_psnr"),
         sheet=None if dev is None else lambda student: dev_sheet(cast(PEPD, student), dev),
     )
@@ -145,11 +170,21 @@ def student_losses(
     config: StudentLossConfig,
     perceptual: Callable[[Tensor, Tensor], Tensor] | None,
     decode: Decode = decode_batch,
+    verify: Callable[[Gaussians, StudentBatch, Mapping[str, Tensor]], Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Explicit supervision (E11), and what the meshes of this data set teach beside it."""
-    decoded, render = render_batch(student, batch, decode)
-    truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
-    terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
+    """L = L_ES + beta L_IV, and what the meshes of this data set teach beside it.
+
+    Args:
+        student: The network.
+        batch: What it is fed and asked.
+        config: Weights of the terms.
+        perceptual: Distance beside the pixels', if any.
+        decode: How the network is called.
+        verify: (Gaussians in the object's frame, batch, terms of L_ES) -> beta L_IV; None: no verification.
+    """
+    decoded, placed, batch = place_batch(student, batch, decode)
+    terms = explicit_terms(placed, batch, config, perceptual)
+    implicit = None if verify is None else verify(placed, batch, terms)
     if config.depth > 0 and decoded.seeds is not None:
         terms["depth"] = config.depth * depth_loss(decoded, batch.towards)
     if config.surfaces > 0 and decoded.view.surfaces is not None:
@@ -158,14 +193,55 @@ def student_losses(
         terms["slopes"] = config.slopes * slope_loss(decoded.view, batch.towards)
     if config.camera > 0:
         terms["camera"] = config.camera * camera_loss(decoded.view, batch)
+    if implicit is not None:
+        terms["implicit"] = implicit
     return terms
+
+
+def explicit_terms(
+    placed: Gaussians, batch: StudentBatch, config: StudentLossConfig, perceptual: Callable[[Tensor, Tensor], Tensor] | None
+) -> dict[str, Tensor]:
+    """L_ES (E11) of Gaussians in the object's frame, and what else is asked of the same renders."""
+    render = rasterize(placed, batch.cameras, batch.background)
+    truth = composite(batch.target_rgb, batch.target_alpha, batch.background)
+    terms = explicit(render, truth, batch.target_alpha, config.explicit, perceptual)
+    if config.diversity > 0 or config.statistics > 0:
+        # over black, or pairs would differ by their backgrounds
+        ours = torch.cat([render.rgb - batch.background[..., None, None] * (1 - render.alpha), render.alpha], 2)
+        theirs = premultiplied(torch.cat([batch.target_rgb, batch.target_alpha], 2))
+        if config.diversity > 0:
+            terms["diversity"] = config.diversity * diversity_loss(ours, theirs, batch.picture)
+        if config.statistics > 0:
+            terms["statistics"] = config.statistics * statistics_loss(ours, theirs)
+    return terms
+
+
+def balance_scores(
+    student: PEPD,
+    batch: StudentBatch,
+    config: StudentLossConfig,
+    perceptual: Callable[[Tensor, Tensor], Tensor] | None,
+    verifier: Verifier,
+    seed: int,
+) -> dict[str, float]:
+    """Both objectives' gradients at the Gaussians of one batch, always the same; see :func:`gradient_norms`."""
+    with torch.no_grad():
+        _, placed, batch = place_batch(student, batch)
+    return gradient_norms(
+        verifier, placed, batch, lambda gaussians: explicit_terms(gaussians, batch, config, perceptual), config.implicit, seed=seed
+    )
+
+
+def place_batch(student: PEPD, batch: StudentBatch, decode: Decode = decode_batch) -> tuple[Decoded, Gaussians, StudentBatch]:
+    """The student's Gaussians for a batch, the same in the object's own place and size, and the batch with that place."""
+    decoded = decode(student, batch)
+    batch = registered(decoded.gaussians, batch)
+    return decoded, decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None]), batch
 
 
 def render_batch(student: PEPD, batch: StudentBatch, decode: Decode = decode_batch) -> tuple[Decoded, Render]:
     """The student's Gaussians for a batch, and what the targets' cameras see of them in the object's own place and size."""
-    decoded = decode(student, batch)
-    batch = registered(decoded.gaussians, batch)
-    placed = decoded.gaussians.transformed(1 / batch.scale, -batch.offset / batch.scale[:, None])
+    decoded, placed, batch = place_batch(student, batch, decode)
     return decoded, rasterize(placed, batch.cameras, batch.background)
 
 
@@ -252,10 +328,17 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
 
 
 def dev_scores(student: PEPD, dev: ViewsPack) -> dict[str, float]:
-    """Mean PSNR over the fifteen azimuths that are not the input's, then over objects; the input's own apart."""
+    """Mean PSNR over the fifteen azimuths that are not the input's, then over objects; the input's own apart.
+
+    Saturation is a ratio: above 1, renders are more colourful than the truth.
+    """
     _, ours, truth = dev_renders(student, dev, range(len(dev)), range(16))
     each = psnr(ours, truth)
-    return {"dev_psnr": each[:, 1:].mean(1).mean().item(), "dev_psnr_input": each[:, 0].mean().item()}
+    return {
+        "dev_psnr": each[:, 1:].mean(1).mean().item(),
+        "dev_psnr_input": each[:, 0].mean().item(),
+        "dev_saturation": (saturation(ours).mean() / saturation(truth).mean().clamp_min(1e-6)).item(),
+    }
 
 
 def dev_sheet(student: PEPD, dev: ViewsPack, objects: int = 10) -> Image:

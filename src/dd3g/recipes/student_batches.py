@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dd3g.core import Cameras, canonical_rig, turned
@@ -35,6 +35,7 @@ class StudentDataConfig:
     white: float = 0.0  # share of target views over white, which results are looked at and measured on; the rest over any colour
     degrade: float = 0.3  # probability of blur and noise on the input alone
     quadruples: float = 0.5  # share of the batch that comes from quadruples, where there are views and quadruples
+    siblings: int = 1  # draws of one picture that a batch of quadruples holds side by side, for loss.diversity
     repeat: tuple[tuple[str, int], ...] = ()  # (name prefix, times per epoch) for objects that should be seen more often
 
 
@@ -45,6 +46,8 @@ class StudentBatch:
     noise: Float[Tensor, "b n c l l"]
     conditions: Float[Tensor, "b n 16"]
     image: Float[Tensor, "b 4 p p"]
+    undegraded: Float[Tensor, "b 4 p p"]  # the same picture as the teacher is shown it
+    picture: Int[Tensor, " b"]  # its number; draws of one picture share it, and -1 has no other draws
     elevation_deg: Float[Tensor, " b"]  # of the input camera
     distance: Float[Tensor, " b"]
     towards: Float[Tensor, "b 2 p p"]  # true first and last surface towards the input camera, student's frame; NaN where none
@@ -96,6 +99,7 @@ class StudentBatches:
         flip = torch.where(flips[:, None], torch.tensor([-1.0, 1, 1], device=self.device), 1.0)
         cameras = mirrored(cameras, flips)
         image, target = recoloured([image, target], self._chance(random, config.recolour), random)
+        undegraded = image
         image = degraded(image, self._chance(random, config.degrade), random, on_device)
 
         noise, background = random.standard_normal((b, *self.noise_shape), np.float32), random.random((b, v, 3), np.float32)
@@ -107,6 +111,8 @@ class StudentBatches:
             noise=torch.from_numpy(noise).to(self.device),
             conditions=self._conditions.expand(b, -1, -1),
             image=image,
+            undegraded=undegraded,
+            picture=torch.full((b,), -1, device=self.device),
             elevation_deg=source.elevation_deg,
             distance=framed.scale * source.radius,
             towards=towards,

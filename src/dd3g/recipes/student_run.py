@@ -13,8 +13,9 @@ from dd3g.distill.codec_perceptual import CodecPerceptual, load_codec_perceptual
 from dd3g.quadruples import is_collection
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
 from dd3g.recipes.quadruple_batches import DecodedCollection, open_decoded
-from dd3g.recipes.student import NO_CODEC, PerceptualName, StudentLossConfig, student_recipe
+from dd3g.recipes.student import NO_CODEC, NO_VERIFIER, PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
+from dd3g.recipes.verification import verifier_of
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.student import PEPD
 from dd3g.student.config import PEPDConfig
@@ -33,7 +34,7 @@ class StudentRunOptions:
     run: ViewsRunOptions
     preset: str = "small"
     perceptual: PerceptualName = "lpips-squeeze"
-    teacher: str | None = None  # whose codec decodes drawn quadruples
+    teacher: str | None = None  # whose codec decodes drawn quadruples, and who verifies
     graphs: bool = False
     codec: str | None = None  # whose features the perceptual distance compares; the teacher's where it is None
 
@@ -86,6 +87,11 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if collections and config.model.extraction.guidance is None:
         extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
         config = replace(config, model=replace(config.model, extraction=extraction))
+    if config.loss.implicit.wanted and teacher is None:
+        if options.teacher is None:
+            raise InputError(NO_VERIFIER)
+        teacher = load_teacher(options.teacher)
+    _check_siblings(config, bool(collections))
     train, dev, provenance = data_of(replace(options.run, views=tuple(views)), quiet=session.quiet)
     if teacher is not None:
         provenance = {**provenance, "teacher": {"digest": teacher.digest, **teacher.about}}
@@ -101,6 +107,8 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         graphs=options.graphs,
         collections=collections,
         codec=codec,
+        verifier=verifier_of(teacher, config.loss.implicit, session.device) if teacher and config.loss.implicit.wanted else None,
+        steps=config.fit.steps,
     )
     if options.run.init:
         start = load_student(options.run.init)
@@ -140,6 +148,12 @@ def _collections(
         raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
     teacher = load_teacher(options.teacher)
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
+
+
+def _check_siblings(config: StudentRunConfig, quadruples: bool) -> None:
+    """Two draws of a picture are what diversity is measured on."""
+    if config.loss.diversity > 0 and (config.data.siblings < 2 or not quadruples):
+        raise InputError("loss.diversity: compares draws of one picture; give a collection with two or more, and data.siblings=2")
 
 
 def _codec_perceptual(name: PerceptualName, options: StudentRunOptions) -> CodecPerceptual | None:

@@ -20,6 +20,7 @@ from dd3g.core.errors import InputError
 from dd3g.teacher.schedule import Schedule, ddim_times
 
 Epsilon = Callable[[Tensor, int], Tensor]
+Predictions = Callable[[Tensor, int], tuple[Tensor, Tensor]]  # with the picture, and without it
 
 
 def guided(unconditional: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], weight: float) -> Float[Tensor, "*shape"]:

@@ -75,19 +75,31 @@ def epsilon_of(teacher: Teacher, condition: Condition, cameras: Float[Tensor, "b
 
     Guidance 1 asks the network once a step, any other weight twice: with the picture and without it, the cameras being the same.
     """
-    network, schedule = teacher.network, teacher.schedule
-    count = cameras.shape[0]
-    both = condition if guidance == 1.0 else condition.joined(network.unconditioned(count))
+    if guidance == 1.0:
+        return lambda z, t: _predicted(teacher, z, t, cameras, condition)
+    predictions = predictions_of(teacher, condition, cameras)
 
     def epsilon(z: Tensor, t: int) -> Tensor:
-        repeats = both.tokens.shape[0] // count
-        asked = torch.cat([z] * repeats)
-        times = torch.full((asked.shape[0],), float(t), device=z.device)
-        raw = network(asked, times, torch.cat([cameras] * repeats), both)
-        predicted = as_epsilon(raw, asked, schedule, t, network.config)
-        return predicted if repeats == 1 else ddim.guided(predicted[count:], predicted[:count], guidance)
+        conditional, unconditional = predictions(z, t)
+        return ddim.guided(unconditional, conditional, guidance)
 
     return epsilon
+
+
+def predictions_of(teacher: Teacher, condition: Condition, cameras: Float[Tensor, "b v 16"]) -> ddim.Predictions:
+    """Both halves of guidance in one call of the network: the noise it sees with the picture and without it, at the same cameras."""
+    both = condition.joined(teacher.network.unconditioned(cameras.shape[0]))
+
+    def predictions(z: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        conditional, unconditional = _predicted(teacher, torch.cat([z, z]), t, torch.cat([cameras, cameras]), both).chunk(2)
+        return conditional, unconditional
+
+    return predictions
+
+
+def _predicted(teacher: Teacher, z: Tensor, t: int, cameras: Tensor, condition: Condition) -> Tensor:
+    raw = teacher.network(z, torch.full((z.shape[0],), float(t), device=z.device), cameras, condition)
+    return as_epsilon(raw, z, teacher.schedule, t, teacher.network.config)
 
 
 def as_epsilon(raw: Tensor, z: Tensor, schedule: Schedule, t: int, config: TeacherConfig) -> Tensor:
