@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from dd3g.core import Cameras, Gaussians
 from dd3g.render import Render, rasterize
 from dd3g.render.constants import FRUSTUM_MARGIN, NEAR
 from dd3g.render.reference import stable_pixels
-from tests.render.scenes import BACKENDS, device_of, fog, gradients, leaves, shell, two_views
+from tests.render.scenes import BACKENDS, FIELDS, device_of, fog, gradients, leaves, shell, two_views
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ CASES = {
     "huge splats": Case(lambda: shell(200, spread=5.0, seed=3), two_views()),
     "splats below a pixel": Case(lambda: shell(700, spread=0.15, seed=4), two_views()),
     "splats below a pixel antialiased": Case(lambda: shell(700, spread=0.15, seed=4), two_views(), antialiased=True),
+    "scales over five decades": Case(lambda: uneven(300), two_views()),
+    "scales over five decades antialiased": Case(lambda: uneven(300), two_views(), antialiased=True),
+    "equal depths": Case(lambda: twice(150), two_views()),
     "needles antialiased": Case(lambda: needles(150), two_views(), antialiased=True),
     "wide field of view": Case(lambda: fog(200, seed=5), two_views(fov_y_deg=110.0, radius=0.5)),
     "wide field of view antialiased": Case(lambda: fog(200, seed=5), two_views(fov_y_deg=110.0, radius=0.5), antialiased=True),
@@ -52,6 +55,19 @@ def needles(n: int) -> Gaussians:
     return Gaussians(
         gaussians.means, gaussians.quats_wxyz, gaussians.scales * torch.tensor([3, 0.03, 0.1]), gaussians.opacities, gaussians.rgb
     )
+
+
+def uneven(n: int) -> Gaussians:
+    """Splats from a ten-thousandth of a pixel to several pictures wide, each its own width in each direction."""
+    gaussians = shell(n, seed=13)
+    decades = torch.rand(gaussians.scales.shape, generator=torch.Generator().manual_seed(14)) * 5 - 5
+    return replace(gaussians, scales=2 * 10**decades)
+
+
+def twice(n: int) -> Gaussians:
+    """Each centre is taken by two splats that differ in all else: which is drawn first is for their index to say."""
+    one, other = shell(n, seed=15), shell(n, seed=16)
+    return Gaussians(*(torch.cat([getattr(one, name), getattr(one if name == "means" else other, name)], 1) for name in FIELDS))
 
 
 @dataclass(frozen=True)

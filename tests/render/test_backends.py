@@ -44,6 +44,15 @@ def test_the_argument_beats_the_environment_and_that_the_default(monkeypatch: py
     assert choose_backend("cpu", CPU, F32) == "cpu"
 
 
+def test_pictures_are_drawn_by_whom_the_environment_or_the_argument_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = shell(40), two_views(), torch.zeros(3)
+    ours, oracle = (rasterize(*scene, backend=name).rgb for name in ("cpu", "reference"))
+    assert not torch.equal(ours, oracle)  # rounding tells them apart
+    monkeypatch.setenv("DD3G_RENDERER", "reference")
+    assert torch.equal(rasterize(*scene).rgb, oracle)
+    assert torch.equal(rasterize(*scene, backend="cpu").rgb, ours)
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"backend: found 'cuda', which is no renderer; known are cpu, gpu, gsplat, reference"):
         choose_backend("cuda", CPU, F32)

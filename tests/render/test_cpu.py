@@ -138,6 +138,33 @@ def test_a_forked_child_draws_the_same_picture() -> None:
     assert done.returncode == 0, done.stderr
 
 
+_DIGEST = """
+import hashlib, torch
+from dd3g.render import rasterize
+from tests.render.scenes import fog, gradients, leaves, shell, two_views
+digest = hashlib.sha256()
+for antialiased, gaussians in ((False, leaves(shell(500))), (True, leaves(fog(500)))):
+    render = rasterize(gaussians, two_views(), torch.ones(3), antialiased=antialiased, backend="cpu")
+    (render.rgb.square().sum() + render.depth.sum()).backward()
+    for tensor in (render.rgb, render.alpha, render.depth, *gradients(gaussians).values()):
+        digest.update(tensor.detach().numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.slow  # compiles everything for another processor
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX2 is x86's")
+def test_code_for_avx2_gives_the_bits_of_code_for_this_processor(tmp_path) -> None:
+    avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2"}
+    digests = []
+    for chosen in ({}, avx2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / str(len(chosen))), **chosen}
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", _DIGEST], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        digests.append(done.stdout)
+    assert digests[0] == digests[1]
+
+
 _ASSEMBLY = """
 import re, torch
 from dd3g.render import rasterize

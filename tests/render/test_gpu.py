@@ -23,10 +23,10 @@ if not torch.cuda.is_available():
 pytest.importorskip("triton")
 
 SMALL = {
-    "shell": Case(lambda: shell(40, seed=1, scenes=2), two_views(height=13, width=18)),
-    "antialiased": Case(lambda: needles(40), two_views(height=9, width=12), antialiased=True),
+    "shell": Case(lambda: shell(24, seed=1, scenes=2), two_views(height=11, width=18)),
+    "antialiased": Case(lambda: needles(24), two_views(height=9, width=12), antialiased=True),
     "stops": Case(lambda: opaque(60), two_views(height=9, width=8)),
-    "some behind the camera": Case(lambda: shell(40, seed=6, scenes=1), two_views(height=9, width=12, radius=0.3)),
+    "some behind the camera": Case(lambda: shell(24, seed=6, scenes=1), two_views(height=9, width=12, radius=0.3)),
     "fog out of the frame": Case(lambda: fog(30, seed=7, scenes=1), two_views(height=3, width=1, fov_y_deg=20.0)),
 }
 
@@ -66,8 +66,8 @@ def test_nothing_drawn_is_the_background_with_gradients() -> None:
 
 
 def test_a_scene_has_the_same_bits_alone_and_in_a_batch() -> None:
-    both = leaves(shell(25, seed=2, scenes=2), torch.float32, device_of("gpu"))
-    alone = leaves(shell(25, seed=2, scenes=2).map(lambda t: t[1:]), torch.float32, device_of("gpu"))
+    both = leaves(shell(12, seed=2, scenes=2), torch.float32, device_of("gpu"))
+    alone = leaves(shell(12, seed=2, scenes=2).map(lambda t: t[1:]), torch.float32, device_of("gpu"))
     cameras = two_views(9, 9).to(device_of("gpu"))
     pictures = [rasterize(g, cameras, torch.zeros(3, device=device_of("gpu")), backend="gpu").rgb[-1] for g in (both, alone)]
     assert torch.equal(*pictures)

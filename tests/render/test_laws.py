@@ -114,6 +114,31 @@ def test_scaling_scene_and_cameras_by_two_changes_depth_alone(backend: str) -> N
     assert torch.equal(2 * plain.depth, twice.depth)
 
 
+def test_a_million_gaussians_obey_the_laws_of_mixing() -> None:
+    """Too many for the oracle. T of all is T of one half times T of the other; one colour for all comes out as that colour times alpha,
+    and what the colours' gradients add up to is the alpha that they are weighted by."""
+    g = torch.Generator().manual_seed(5)
+    n = 1_000_000
+    colour = torch.tensor([0.9, 0.2, 0.5])
+    means = 0.5 * torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=-1) * torch.rand(n, 1, generator=g) ** (1 / 3)
+    scales, opacities = torch.full((n, 3), 1e-3) * torch.rand(n, 3, generator=g), 0.01 * torch.rand(n, generator=g)
+    haze = Gaussians(means, torch.randn(n, 4, generator=g), scales, opacities, colour.expand(n, 3).contiguous())
+    own, cameras = leaves(haze), orbit([40.0], 20.0, size=64)
+    render = rasterize(own, cameras, torch.zeros(3), backend="cpu")
+    halves = [
+        rasterize(haze.map(lambda t, s=s: t[s]), cameras, torch.zeros(3), backend="cpu").alpha
+        for s in (slice(0, None, 2), slice(1, None, 2))
+    ]
+    through = (1 - halves[0]) * (1 - halves[1])
+    assert through.min() > 10 * TRANSMITTANCE_STOP  # no pixel stops
+    assert through.min() < 0.5
+    assert torch.allclose(1 - render.alpha.detach(), through, rtol=1e-4)  # a thousand factors, each rounded to 6e-8
+    assert torch.allclose(render.rgb.detach(), colour[:, None, None] * render.alpha.detach(), rtol=1e-4, atol=1e-6)
+    render.rgb.sum().backward()
+    weighed = gradients(own)["rgb"].double().sum(0)
+    assert torch.allclose(weighed, render.alpha.detach().double().sum().expand(3), rtol=1e-4)
+
+
 @pytest.mark.parametrize("backend", BIT_EXACT)
 def test_a_pixel_stops_before_the_layer_that_would_close_it(backend: str) -> None:
     """Layers of alpha 0.92 leave T = 0.08, 0.0064, 0.000512; the fourth would leave 0.00004 and is not drawn."""

@@ -12,7 +12,7 @@ import torch
 from dd3g.core import Cameras, Gaussians
 from dd3g.core.errors import DD3GError, InputError
 from dd3g.render import rasterize
-from tests.render.scenes import leaves, shell, two_views
+from tests.render.scenes import BACKENDS, FIELDS, device_of, leaves, shell, two_views
 
 BLACK = torch.zeros(3)
 
@@ -54,6 +54,15 @@ def spoilt(field: str, index: tuple[int, ...], value: float) -> Callable[[Gaussi
 def test_bad_values_are_named_with_their_first_index(spoil: Callable[[Gaussians], Gaussians], message: str) -> None:
     with pytest.raises(InputError, match=message):
         rasterize(spoil(shell(10)), two_views(), BLACK)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_refuses_what_is_not_finite(backend: str) -> None:
+    device = device_of(backend)
+    for field in FIELDS:
+        spoilt_one = spoilt(field, (1, 6), float("nan"))(shell(10)).to(device)
+        with pytest.raises(InputError, match=rf"gaussians\.{field}\[1, 6.*\]: found nan"):
+            rasterize(spoilt_one, two_views().to(device), BLACK.to(device), backend=backend)
 
 
 def test_the_index_is_that_of_the_tensor_given() -> None:
