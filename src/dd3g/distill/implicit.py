@@ -41,7 +41,7 @@ class ImplicitConfig:
     first_time: int = FIRST_TIME
     last_time: int = LAST_TIME
     every: int = 2  # steps; it counts that many times where it is asked, so that its weight over a run does not depend on it
-    share: float = 0.5  # of a batch that is verified; its mean is over those
+    one_in: int = 2  # samples of a batch, other ones every time; the loss is a mean over those
     supervised: float = 0.5  # share of verifications at the teacher's supervised cameras; the rest from anywhere round the object
     elevation_deg: tuple[float, float] = (0.0, 30.0)  # of those from anywhere
     noise: Literal["fresh", "own"] = "fresh"  # own: a quadruple's noise where its own views are verified; not the paper's
@@ -70,7 +70,7 @@ def checked_implicit(config: ImplicitConfig) -> ImplicitConfig:
             "0 <= first_time <= last_time <= 999",
         ),
         (config.every < 1, f"every {config.every}", "at least 1"),
-        (not 0 < config.share <= 1, f"share {config.share}", "above 0 and at most 1"),
+        (config.one_in < 1, f"one_in {config.one_in}", "at least 1"),
         (not 0 <= config.supervised <= 1, f"supervised {config.supervised}", "0 to 1"),
         (not 0 <= config.rescale <= 1, f"rescale {config.rescale}", "0 to 1"),
         (not -90 < low <= high < 90, f"elevation_deg {list(config.elevation_deg)}", "[low, high] between -90 and 90"),

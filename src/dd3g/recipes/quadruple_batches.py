@@ -130,7 +130,8 @@ class QuadrupleBatches:
         background = random.random((b, VIEWS, 3), np.float32)
         background = np.where(random.random((b, VIEWS, 1)) < self.config.white, np.float32(1), background)
         image = degraded(batch.image, blurred, random, on_device)
-        return replace(batch, image=image, background=torch.from_numpy(background).to(self.device))
+        number = torch.arange(step * b, (step + 1) * b, device=self.device)
+        return replace(batch, image=image, number=number, background=torch.from_numpy(background).to(self.device))
 
     def of(self, chosen: Sequence[int]) -> StudentBatch:
         """Certain quadruples as a batch, over white."""
@@ -157,6 +158,7 @@ class QuadrupleBatches:
             conditions=joined.conditions(),
             image=image,
             undegraded=image,
+            number=torch.arange(len(chosen), device=self.device),
             picture=torch.tensor([self.pictures[c, q.image_id] for (c, _), q in zip(found, quadruples, strict=True)], device=self.device),
             elevation_deg=numbers([p.elevation_deg for p in inputs]),
             distance=numbers([p.distance for p in inputs]),
@@ -189,7 +191,9 @@ class MixedBatches:
 
     def __call__(self, step: int) -> StudentBatch:
         """The batch of a step: views first."""
-        return joined(self.views(step), self.quadruples(step))
+        batch = joined(self.views(step), self.quadruples(step))
+        b = len(batch.number)
+        return replace(batch, number=torch.arange(step * b, (step + 1) * b, device=batch.number.device))
 
 
 def student_batches(

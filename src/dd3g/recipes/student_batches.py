@@ -47,7 +47,8 @@ class StudentBatch:
     conditions: Float[Tensor, "b n 16"]
     image: Float[Tensor, "b 4 p p"]
     undegraded: Float[Tensor, "b 4 p p"]  # the same picture as the teacher is shown it
-    picture: Int[Tensor, " b"]  # its number; draws of one picture share it, and -1 has no other draws
+    number: Int[Tensor, " b"]  # of the sample, in an endless row of batches: what is drawn for it later hangs on nothing else
+    picture: Int[Tensor, " b"]  # the picture's; draws of one picture share it, and -1 has no other draws
     elevation_deg: Float[Tensor, " b"]  # of the input camera
     distance: Float[Tensor, " b"]
     towards: Float[Tensor, "b 2 p p"]  # true first and last surface towards the input camera, student's frame; NaN where none
@@ -112,6 +113,7 @@ class StudentBatches:
             conditions=self._conditions.expand(b, -1, -1),
             image=image,
             undegraded=undegraded,
+            number=torch.arange(step * b, (step + 1) * b, device=self.device),
             picture=torch.full((b,), -1, device=self.device),
             elevation_deg=source.elevation_deg,
             distance=framed.scale * source.radius,

@@ -11,12 +11,13 @@ before the student's own backward begins, and its norm is known before it is wei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dd3g.core import Cameras, Gaussians, canonical_rig, orbit
@@ -34,7 +35,7 @@ from dd3g.teacher.schedule import Schedule
 from dd3g.teacher.teacher import Teacher, condition_of, epsilon_of, predictions_of
 
 _VIEWS = len(RIG_AZIMUTHS_DEG)
-_KEY = 3 << 61  # of the random numbers, apart from those of batches
+_STEPS, _SAMPLES = 3 << 61, 7 << 60  # keys of random numbers, apart from those of batches
 _NOTHING = 1e-12  # norm of a gradient that is none
 
 
@@ -51,14 +52,14 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Request:
-    """What is verified in a step; drawn from (seed, step) alone."""
+    """What is verified in a step: all that is drawn, from the seed, the step and the samples' numbers alone, whichever rank has them."""
 
-    chosen: np.ndarray  # places in the batch
+    chosen: list[int]  # places in the batch
     own: bool  # at the supervised cameras
-    azimuth_deg: np.ndarray  # of each one's first camera, if not
-    elevation_deg: np.ndarray
+    azimuth_deg: list[float]  # of each one's first camera, if not
+    elevation_deg: list[float]
     t: int  # one for all views of all objects
-    seed: int  # of fresh noise
+    noise: list[int]  # seed of each one's fresh noise
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,20 @@ def verifier_of(teacher: Teacher, config: ImplicitConfig, device: torch.device |
     return Verifier(encode, epsilon, there.schedule, side, there.digest)
 
 
-def request_of(config: ImplicitConfig, batch: int, seed: int, step: int) -> Request:
-    """Draws what a step verifies."""
-    random = np.random.Generator(np.random.Philox(key=np.array([seed, _KEY + step], np.uint64)))
-    count = max(1, round(batch * config.share))
+def request_of(config: ImplicitConfig, number: Int[Tensor, " b"], seed: int, step: int) -> Request:
+    """Draws what a step verifies of the samples with these numbers; of a few, perhaps none."""
+    common = _random(seed, _STEPS + step)
+    own, t = bool(common.random() < config.supervised), draw_time(common, config.first_time, config.last_time)
+    numbers = number.tolist()
+    chosen = [place for place, n in enumerate(numbers) if (n + step // config.every) % config.one_in == 0]
+    each = [_random(seed, _SAMPLES + numbers[place]) for place in chosen]
     return Request(
-        chosen=np.sort(random.permutation(batch)[:count]),
-        own=bool(random.random() < config.supervised),
-        azimuth_deg=random.uniform(0, 360, count),
-        elevation_deg=random.uniform(*config.elevation_deg, count),
-        t=draw_time(random, config.first_time, config.last_time),
-        seed=int(random.integers(2**62)),
+        chosen=chosen,
+        own=own,
+        azimuth_deg=[random.uniform(0, 360) for random in each],
+        elevation_deg=[random.uniform(*config.elevation_deg) for random in each],
+        t=t,
+        noise=[int(random.integers(2**62)) for random in each],
     )
 
 
@@ -109,16 +113,15 @@ def cameras_of(request: Request, batch: StudentBatch, side: int) -> Cameras:
     was never asked about; theirs is the canonical rig.
     """
     if not request.own:
-        turns = np.array(RIG_AZIMUTHS_DEG)
         sets = [
-            orbit((azimuth + turns).tolist(), float(elevation), size=side)
+            orbit([azimuth + turn for turn in RIG_AZIMUTHS_DEG], elevation, size=side)
             for azimuth, elevation in zip(request.azimuth_deg, request.elevation_deg, strict=True)
         ]
         return stacked(sets).to(batch.noise.device)
     rig = stacked([canonical_rig(side)] * len(request.chosen)).to(batch.noise.device)
     if len(batch.cameras) != _VIEWS:
         return rig
-    theirs = batch.cameras.pick(torch.from_numpy(request.chosen)).resized(side, side)
+    theirs = batch.cameras.pick(request.chosen).resized(side, side)
     drawn = (batch.guidance[request.chosen] > 0)[:, None, None, None]
     return replace(
         rig,
@@ -127,8 +130,8 @@ def cameras_of(request: Request, batch: StudentBatch, side: int) -> Cameras:
     )
 
 
-def verify(verifier: Verifier, gaussians: Gaussians, batch: StudentBatch, config: ImplicitConfig, seed: int, step: int) -> Verified:
-    """L_IV of some of the batch (E12, E13), and its gradient at the Gaussians.
+def verify(verifier: Verifier, gaussians: Gaussians, batch: StudentBatch, config: ImplicitConfig, seed: int, step: int) -> Verified | None:
+    """L_IV of some of the batch (E12, E13), and its gradient at the Gaussians; None where it is no sample's turn.
 
     Args:
         verifier: The teacher.
@@ -138,7 +141,9 @@ def verify(verifier: Verifier, gaussians: Gaussians, batch: StudentBatch, config
         seed: Of the run.
         step: Of the run.
     """
-    request = request_of(config, len(batch.image), seed, step)
+    request = request_of(config, batch.number, seed, step)
+    if not request.chosen:
+        return None
     leaf = gaussians.map(lambda t: t.detach()[request.chosen].requires_grad_())
     cameras = cameras_of(request, batch, verifier.side)
     with torch.enable_grad():
@@ -154,7 +159,7 @@ def verify(verifier: Verifier, gaussians: Gaussians, batch: StudentBatch, config
             whole = loss + config.statistics * statistics_loss(seen, premultiplied(targets))
         found = _gradient(whole, leaf)
 
-    places = torch.from_numpy(request.chosen).to(batch.image.device)
+    places = torch.tensor(request.chosen, device=batch.image.device)
     pairs = zip(_tensors(found), _tensors(gaussians), strict=True)
     gradient = _of(gaussians, [torch.zeros_like(all_).index_copy(0, places, some) for some, all_ in pairs])
     return Verified(loss.detach(), gradient, norm_of(gradient))
@@ -187,6 +192,8 @@ def implicit_term(
     if share == 0 or step % config.every:
         return gaussians.means.new_zeros(())
     verified = verify(verifier, gaussians, batch, config, seed, step)
+    if verified is None:
+        return gaussians.means.new_zeros(())
     beta = verified.norm.new_tensor(config.weight)
     if config.balance > 0:
         norm = norm_of(_gradient(torch.stack(list(explicit.values())).sum(), gaussians, keep=True))
@@ -215,19 +222,25 @@ def gradient_norms(
     leaf = gaussians.map(lambda t: t.detach().requires_grad_())
     with torch.enable_grad():
         ours = norm_of(_gradient(torch.stack(list(explicit(leaf).values())).sum(), leaf))
-    theirs = torch.stack([verify(verifier, gaussians, batch, config, seed, step).norm for step in range(draws)])
-    found = {"gradient_explicit": ours.item(), "gradient_implicit": theirs.square().mean().sqrt().item()}
+    verified = [verify(verifier, gaussians, batch, config, seed, draw * config.every) for draw in range(draws)]
+    squares = [v.norm.square().item() for v in verified if v is not None]
+    found = {"gradient_explicit": ours.item(), "gradient_implicit": math.sqrt(sum(squares) / max(len(squares), 1))}
     beta = config.weight or config.balance * found["gradient_explicit"] / max(found["gradient_implicit"], _NOTHING)
     return {**found, "beta_max": beta}
 
 
 def _noise(request: Request, batch: StudentBatch, config: ImplicitConfig, z: Tensor) -> Tensor:
     """eps of every view; the same on every device."""
-    fresh = torch.randn(z.shape, generator=torch.Generator().manual_seed(request.seed)).to(z)
+    drawn = [torch.randn(z.shape[1:], generator=torch.Generator().manual_seed(key)) for key in request.noise]
+    fresh = torch.stack(drawn).to(z)
     if config.noise == "fresh" or not request.own or batch.noise.shape[1:] != z.shape[1:]:
         return fresh
     tied = (batch.guidance[request.chosen] > 0)[:, None, None, None, None]
     return torch.where(tied, batch.noise[request.chosen].to(z), fresh)
+
+
+def _random(seed: int, key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=np.array([seed, key], np.uint64)))
 
 
 def _gradient(loss: Tensor, at: Gaussians, *, keep: bool = False) -> Gaussians:
