@@ -45,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dd3g.core.errors import DD3GError
 
     try:
+        if getattr(options, "launcher", "none") == "ray":
+            from dd3g.cli.ray_launcher import launch
+
+            return launch(arguments, options.ranks, options.device)
         return module.run(options)
     except DD3GError as error:
         print(f"dd3g {name}: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@ dd3g objects --procedural 200 --seed 1 --out views
 dd3g train views --preset tiny --out run --perceptual none --max-minutes 5
 dd3g train views --perceptual codec --codec codec.safetensors --dev views-dev --out run
 dd3g train quadruples views --teacher teacher.safetensors --dev views-dev --out run
+torchrun --nproc-per-node 8 -m dd3g train views --device cuda --dev views-dev --out run
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="distance beside the pixels': LPIPS with weights of yours, or our codec's features (default: lpips-squeeze)",
     )
     parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec (default: the one of --teacher)")
-    parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from; its codec decodes them")
+    parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from, or that verifies")
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
     parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
 
@@ -35,12 +36,13 @@ def run(options: argparse.Namespace) -> int:
     """Trains, and returns the exit status."""
     from dd3g.recipes.student_run import StudentRunOptions, run_student
     from dd3g.training.parts import export_parts
+    from dd3g.training.ranks import is_first_process
 
     wanted = StudentRunOptions(
         views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs, codec=options.codec
     )
     run_student(wanted, options.out, session_of(options))
-    if options.export:
+    if options.export and is_first_process():
         for name in ("model", "last"):  # the best by --dev, and the one to go on from
             for part in export_parts(f"{options.out}/{name}.safetensors", options.export):
                 print(part)

@@ -25,16 +25,33 @@ def add_run(parser: argparse.ArgumentParser, *, steps: str = "", batch: str = "p
     parser.add_argument("--max-minutes", type=float, help="stop after this long, with everything saved")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores of the process)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    several = parser.add_argument_group("several processes", "torchrun --nproc-per-node 8 -m dd3g ... starts one on each GPU")
+    several.add_argument(
+        "--parallel", choices=("ddp", "fsdp"), default="ddp", help="each has the whole network (ddp, default), or a shard of it (fsdp)"
+    )
+    several.add_argument("--launcher", choices=("none", "ray"), default="none", help="ray: start them by Ray Train (extra ray)")
+    several.add_argument("--ranks", type=int, default=1, help="with --launcher ray: how many")
+    parser.add_argument("--recompute", action="store_true", help="recompute activations of blocks in the backward pass: less memory")
+    parser.add_argument("--compile", action="store_true", help="compile blocks with torch.compile")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, for example fit.lr=3e-4 or data.batch=16"
     )
 
 
 def session_of(options: argparse.Namespace) -> SessionConfig:
-    """This sitting."""
+    """This sitting of this process; all but the first of several are quiet."""
     from dd3g.training import SessionConfig
+    from dd3g.training.ranks import device_here, is_first_process
 
-    return SessionConfig(max_minutes=options.max_minutes, threads=options.threads, device=options.device)
+    return SessionConfig(
+        max_minutes=options.max_minutes,
+        threads=options.threads,
+        device=device_here(options.device),
+        quiet=not is_first_process(),
+        parallel=options.parallel,
+        recompute=options.recompute,
+        compile=options.compile,
+    )
 
 
 def views_run_of(options: argparse.Namespace) -> ViewsRunOptions:

@@ -22,6 +22,7 @@ class FitConfig:
     ema_decay: float = 0.999
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: of matrix products and convolutions; weights stay float32
+    accumulate: int = 1  # passes of a step on each rank; the batch of all ranks is cut in ranks x accumulate parts
     on_nonfinite: Literal["stop", "skip"] = "stop"
     log_every: int = 20
     save_every_s: float = 120.0
@@ -37,6 +38,9 @@ class SessionConfig:
     threads: int | None = None  # None: all that the process may use
     device: str = "cpu"
     quiet: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"  # several ranks: each with the whole network, or with a shard of it
+    recompute: bool = False  # activations of blocks in the backward pass instead of keeping them
+    compile: bool = False  # blocks, by torch.compile; last bits differ
 
 
 def check_device(name: str) -> None:

@@ -13,7 +13,6 @@ RUN/
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import platform
 import resource
@@ -23,23 +22,24 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dd3g.core.errors import TrainingError
 from dd3g.core.files import make_folder, sweep_partial, write_atomically, write_json
 from dd3g.core.progress import duration
 from dd3g.core.threads import usable_cores
-from dd3g.training.average import Average
-from dd3g.training.checkpoint import State, load_state, save_state
+from dd3g.training.checkpoint import load_state, save_state
 from dd3g.training.config import FitConfig, SessionConfig, learning_rate
 from dd3g.training.journal import Journal
+from dd3g.training.ranks import Ranks, joined_ranks, processes_here
 from dd3g.training.recipe import Batch, Recipe
 from dd3g.training.report import write_report
+from dd3g.training.trainee import Trainee, is_finite
 
 _MOST_SKIPPED_IN_A_ROW = 10
 
@@ -60,58 +60,60 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
         TrainingError: The folder holds another run, or a loss or gradient is not finite (the batch is kept in the folder).
     """
     session = session or SessionConfig()
-    run = make_folder(out)
-    sweep_partial(run)
-    threads = session.threads or usable_cores()
-    torch.set_num_threads(threads)
     device = torch.device(session.device)
+    torch.set_num_threads(session.threads or max(usable_cores() // processes_here(), 1))
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32: 10 bits of mantissa are enough for gradients, and several times as fast
-    identity = {"kind": recipe.kind, "recipe": dict(recipe.identity), "fit": asdict(config)}
+    with joined_ranks(device) as ranks:
+        return _fit(recipe, config, make_folder(out), session if ranks.first else replace(session, quiet=True), ranks)
 
-    network = recipe.network.to(device).train()
-    optimiser = torch.optim.AdamW(_decay_groups(network, config.weight_decay), lr=config.lr, betas=config.betas, foreach=True)
-    average = Average(network, config.ema_decay)
+
+def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, ranks: Ranks) -> dict[str, Any]:
+    """The run on one rank. All take the same steps; rank 0 alone logs, scores and writes."""
+    device = torch.device(session.device)
+    identity = {"kind": recipe.kind, "recipe": dict(recipe.identity), "fit": asdict(config)}
+    trainee = Trainee(recipe, config, session, ranks)
     last = run / "checkpoints" / "last.pt"
     step, best, spent = 0, None, 0.0
     if last.exists():
         state = load_state(last)
         _refuse_other_run(run, state.identity, identity)
-        network.load_state_dict(state.network)
-        average.network.load_state_dict(state.average)
-        optimiser.load_state_dict(state.optimiser)
+        trainee.load(state)
         step, best, spent = state.step, state.best, state.seconds
-    write_json(run / "config.json", {**identity, "about": _machine(threads, device)})
+        del state
+    if ranks.first:
+        sweep_partial(run)
+        write_json(run / "config.json", {**identity, "about": _machine(device, ranks, session)})
 
-    def snapshot() -> State:
-        now = spent + time.monotonic() - started
-        return State(step, network.state_dict(), average.network.state_dict(), optimiser.state_dict(), identity, best, now)
+    def keep(path: Path) -> None:
+        state = trainee.state(step, identity, best, spent + time.monotonic() - started)
+        if ranks.first:
+            save_state(path, state)
 
+    def wishes() -> tuple[bool, bool]:
+        """(stop, save): signals reach any rank, the clock is rank 0's."""
+        now = time.monotonic()
+        time_is_up = session.max_minutes is not None and now - started > session.max_minutes * 60
+        return stopping() or (ranks.first and time_is_up), ranks.first and now - saved > config.save_every_s
+
+    average = trainee.average.network  # whole on rank 0 after trainee.average.gather
     started = saved = logged = time.monotonic()
-    logged_step, skipped, finished = step, 0, False
+    logged_step, skipped = step, 0
     sums: dict[str, float] = {}
-    with Journal(run / "metrics.jsonl", step) as journal, _stop_flag() as stopping, _Ahead(recipe, step, device) as ahead:
-        while step < config.steps and not stopping():
-            torch.manual_seed(_mix(config.seed, step))  # whatever a loss draws depends on the step alone
-            batch = ahead.take(step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                terms = {name: term.float() for name, term in recipe.losses(network, batch, step).items()}
-            loss = torch.stack(list(terms.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            # one look at the device a step: every value that is read makes it wait
-            values = dict(zip(("loss", "grad_norm", *terms), torch.stack([loss, norm, *terms.values()]).tolist(), strict=True))
-            if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
+    with (
+        Journal(run / "metrics.jsonl" if ranks.first else None, step) as journal,
+        _stop_flag() as stopping,
+        _Ahead(recipe, step, device) as ahead,
+    ):
+        while step < config.steps:
+            values, (stop, save) = trainee.gradient(ahead.take(step), step, wishes)
+            if not is_finite(values):
                 skipped += 1
-                _keep_nonfinite(run, step, batch, terms, norm, config, skipped)
+                _keep_nonfinite(run, step, recipe.batch(step), values, config, skipped, ranks)
                 step += 1
                 continue
             skipped = 0
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(config, step)
-            optimiser.step()
-            average.update(network, step)
+            trainee.update(step)
             step += 1
 
             sums = {k: sums.get(k, 0.0) + v for k, v in values.items()}
@@ -123,35 +125,45 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
                 journal.write("train", step, {**means, "lr": learning_rate(config, step - 1), "steps_per_s": rate})
                 if not session.quiet:
                     _say(recipe, config, step, means, rate)
-            if recipe.evaluate is not None and (step % config.evaluate_every == 0 or step == config.steps):
-                scores = dict(recipe.evaluate(average.network))
-                journal.write("evaluate", step, {**scores, "seconds": spent + now - started})
-                if not session.quiet:
-                    print(f"{recipe.kind} {step}: " + "  ".join(f"{k} {v:.4g}" for k, v in scores.items()), file=sys.stderr, flush=True)
-                if recipe.score is not None and _better(recipe, scores[recipe.score.name], best):
-                    best = scores[recipe.score.name]
-                    save_state(run / "checkpoints" / "best.pt", snapshot())
-                    _export(recipe, run / "model.safetensors", average.network, step, scores, spent + now - started)
-            if recipe.sheet is not None and (step % config.sheet_every == 0 or step == config.steps):
-                with write_atomically(run / "sheets" / f"{step:07d}.png") as temporary:
-                    recipe.sheet(average.network).save(temporary)
-                write_report(run)
-            if now - saved > config.save_every_s:
-                save_state(last, snapshot())
+            due = step == config.steps
+            if recipe.evaluate is not None and (due or step % config.evaluate_every == 0):
+                trainee.average.gather(trainee.network)
+                better, scores = False, {}
+                if ranks.first:
+                    scores = dict(recipe.evaluate(average))
+                    journal.write("evaluate", step, {**scores, "seconds": spent + now - started})
+                    if not session.quiet:
+                        shown = "  ".join(f"{k} {v:.4g}" for k, v in scores.items())
+                        print(f"{recipe.kind} {step}: {shown}", file=sys.stderr, flush=True)
+                    if recipe.score is not None and _better(recipe, scores[recipe.score.name], best):
+                        better, best = True, scores[recipe.score.name]
+                if ranks.told(better, device):
+                    keep(run / "checkpoints" / "best.pt")
+                    if ranks.first:
+                        _export(recipe, run / "model.safetensors", average, step, scores, spent + now - started)
+            if recipe.sheet is not None and (due or step % config.sheet_every == 0):
+                trainee.average.gather(trainee.network)
+                if ranks.first:
+                    with write_atomically(run / "sheets" / f"{step:07d}.png") as temporary:
+                        recipe.sheet(average).save(temporary)
+                    write_report(run)
+            if save:
+                keep(last)
                 saved = time.monotonic()
-            if session.max_minutes is not None and now - started > session.max_minutes * 60:
+            if stop:
                 break
+    keep(last)
+    seconds = spent + time.monotonic() - started
+    if ranks.first:
+        _export(recipe, run / "last.safetensors", average, step, {}, seconds)
+        if recipe.score is None or not (run / "model.safetensors").exists():
+            _export(recipe, run / "model.safetensors", average, step, {}, seconds)
+        write_report(run)
     finished = step >= config.steps
-    state = snapshot()
-    save_state(last, state)
-    _export(recipe, run / "last.safetensors", average.network, step, {}, state.seconds)
-    if recipe.score is None or not (run / "model.safetensors").exists():
-        _export(recipe, run / "model.safetensors", average.network, step, {}, state.seconds)
-    write_report(run)
     if not session.quiet:
         how = "finished" if finished else "stopped; the same command goes on"
-        print(f"{recipe.kind} {step}/{config.steps} in {duration(state.seconds)}: {how}", file=sys.stderr, flush=True)
-    return {"step": step, "finished": finished, "best": best, "seconds": state.seconds}
+        print(f"{recipe.kind} {step}/{config.steps} in {duration(seconds)}: {how}", file=sys.stderr, flush=True)
+    return {"step": step, "finished": finished, "best": best, "seconds": seconds}
 
 
 class _Ahead:
@@ -200,18 +212,9 @@ def _stop_flag() -> Iterator[Any]:
             signal.signal(number, handler)
 
 
-def _decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels; none for biases, norms, and parameters that stand alone (embeddings, starts)."""
-    decayed, free = [], []
-    for module in network.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            is_matrix = isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"
-            (decayed if is_matrix else free).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
 def _refuse_other_run(run: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    differing = sorted(_differences(found, wanted))
+    # settings that an older version did not have were what they are by default
+    differing = sorted(_differences({**found, "fit": {**asdict(FitConfig()), **found["fit"]}}, wanted))
     if differing:
         shown = "; ".join(differing[:4]) + (f"; and {len(differing) - 4} more" if len(differing) > 4 else "")
         raise TrainingError(f"{run}: holds another run ({shown}); choose another --out, or give the options that this run began with")
@@ -234,21 +237,20 @@ def _export(recipe: Recipe, path: Path, network: nn.Module, step: int, scores: d
     recipe.export(path, network, {"steps": step, "scores": scores, "training_seconds": round(seconds)})
 
 
-def _keep_nonfinite(run: Path, step: int, batch: Batch, terms: Any, norm: Tensor, config: FitConfig, skipped: int) -> None:
-    """Keeps the first offending batch for a post-mortem; then stops, or lets a few such steps pass."""
+def _keep_nonfinite(run: Path, step: int, batch: Batch, values: dict[str, float], config: FitConfig, skipped: int, ranks: Ranks) -> None:
+    """Keeps the first offending batch, of all ranks, for a post-mortem; then stops, or lets a few such steps pass."""
     place = run / f"nonfinite-{step:07d}.pt"
-    if skipped == 1:
+    if skipped == 1 and ranks.first:
         with write_atomically(place) as temporary:
-            torch.save(
-                {"step": step, "batch": getattr(batch, "__dict__", batch), "terms": {k: v.item() for k, v in terms.items()}}, temporary
-            )
-    found = ", ".join(f"{k} {v.item():.3g}" for k, v in terms.items()) + f", gradient norm {norm.item():.3g}"
+            torch.save({"step": step, "batch": getattr(batch, "__dict__", batch), "terms": values}, temporary)
+    found = ", ".join(f"{k} {v:.3g}" for k, v in values.items())
     if config.on_nonfinite == "stop" or skipped >= _MOST_SKIPPED_IN_A_ROW:
         raise TrainingError(
             f"{run}: step {step} is not finite ({found}); its batch is in {place.name}; go on from checkpoints/last.pt with a smaller lr, "
             "or with on_nonfinite=skip"
         )
-    print(f"step {step}: not finite ({found}); skipped", file=sys.stderr, flush=True)
+    if ranks.first:
+        print(f"step {step}: not finite ({found}); skipped", file=sys.stderr, flush=True)
 
 
 def _say(recipe: Recipe, config: FitConfig, step: int, means: dict[str, float], rate: float) -> None:
@@ -260,15 +262,7 @@ def _say(recipe: Recipe, config: FitConfig, step: int, means: dict[str, float], 
     )
 
 
-def _mix(seed: int, step: int) -> int:
-    """A 63-bit seed from (seed, step) whose neighbours are unrelated (SplitMix64's finaliser)."""
-    x = (seed * 0x9E3779B97F4A7C15 + step + 1) & 0xFFFFFFFFFFFFFFFF
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-    return (x ^ (x >> 31)) & 0x7FFFFFFFFFFFFFFF
-
-
-def _machine(threads: int, device: torch.device) -> dict[str, Any]:
+def _machine(device: torch.device, ranks: Ranks, session: SessionConfig) -> dict[str, Any]:
     from dd3g.version import VERSION
 
     return {
@@ -276,6 +270,8 @@ def _machine(threads: int, device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "threads": threads,
+        "threads": torch.get_num_threads(),
+        "ranks": ranks.world,
+        "parallel": session.parallel if ranks.world > 1 else None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }

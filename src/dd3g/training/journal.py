@@ -10,9 +10,15 @@ from dd3g.core.files import write_atomically
 
 
 class Journal:
-    """Appends events to a run's ``metrics.jsonl``; on resuming, events after the resumed step are dropped."""
+    """Appends events to a run's ``metrics.jsonl``; on resuming, events after the resumed step are dropped.
 
-    def __init__(self, path: Path, resume_step: int) -> None:
+    Without a path, which is for ranks that only help, it keeps nothing.
+    """
+
+    def __init__(self, path: Path | None, resume_step: int) -> None:
+        self._file = None
+        if path is None:
+            return
         kept = [event for event in read_journal(path) if event.get("step", 0) <= resume_step]
         with write_atomically(path) as temporary:  # a kill here must not cost the history
             temporary.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
@@ -20,14 +26,16 @@ class Journal:
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Adds one event; ``step`` counts finished steps."""
-        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            self._file.flush()
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
