@@ -272,6 +272,18 @@ def test_teacher_goes_on_from_a_teacher(script):
     assert {setting(call, "--init") for call in calls} == {"t.safetensors"}
 
 
+def test_teacher_does_without_graphs_that_fail(script):
+    arguments = ("--codec", "c.safetensors", "--dev", "dev", "--out", "out", "--no-third-party", "views")
+    done, calls = script("gpu/teacher.sh", *arguments, GRAPHS_FAIL="yes")
+    assert done.returncode == 0, done.stderr
+    assert ["--graphs" in call for call in calls] == [True, False, False]  # measured with, measured without, trained
+    assert not any("--graphs" in call for call in script("gpu/teacher.sh", *arguments)[1])  # resumed as it began
+    _, calls = script("gpu/teacher.sh", *arguments[:-3], "other", *arguments[-2:])
+    assert ["--graphs" in call for call in calls] == [True, True]
+    _, calls = script("gpu/teacher.sh", *arguments[:-3], "third", *arguments[-2:], GRAPHS="no")
+    assert not any("--graphs" in call for call in calls)
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

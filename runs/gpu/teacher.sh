@@ -11,7 +11,8 @@
 #     --no-third-party       the codec without LPIPS; else DD3G_WEIGHTS must hold its weights
 #
 # In the environment, with what was used: DEVICE=cuda BATCH=256 CODEC_BATCH=128 LR=6e-4 CODEC_LR=1.5e-3 LOG_EVERY=25
-# TRY_SECONDS=10 (to measure steps a second) ENCODING_SECONDS=60 (kept for what the teacher does beside its steps)
+# TRY_SECONDS=10 (to measure steps a second) ENCODING_SECONDS=60 (kept for what the teacher does beside its steps) GRAPHS=yes (on a GPU the
+# teacher is recorded as CUDA graphs)
 #
 # Results: OUT/codec.safetensors, OUT/teacher.safetensors (which holds its codec), OUT/logs. Safe to kill; the same command goes on with
 # the part in hand.
@@ -19,7 +20,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 started=$(date +%s)
 
-: "${DEVICE:=cuda}" "${BATCH:=256}" "${CODEC_BATCH:=128}" "${LR:=6e-4}" "${CODEC_LR:=1.5e-3}" "${LOG_EVERY:=25}" "${TRY_SECONDS:=10}" "${ENCODING_SECONDS:=60}"
+: "${DEVICE:=cuda}" "${GRAPHS:=yes}" "${BATCH:=256}" "${CODEC_BATCH:=128}" "${LR:=6e-4}" "${CODEC_LR:=1.5e-3}" "${LOG_EVERY:=25}" "${TRY_SECONDS:=10}" "${ENCODING_SECONDS:=60}"
 dev='' out='' seconds=540 codec_seconds=200 codec='' init='' work='' third_party=yes views=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -43,9 +44,24 @@ done
 work=${work:-$out/work}
 perceptual=()
 if [ $third_party = no ]; then perceptual=(--set loss.perceptual=0); else need_weights lpips-squeeze-backbone lpips-heads; fi
-precision=()
+precision=() graphs=()
+[ "$DEVICE" = cpu ] || [ "$GRAPHS" = no ] || graphs=(--graphs)
 [ "$DEVICE" = cpu ] || precision=(--set fit.precision=bfloat16)
 mkdir -p "$work" "$out/logs"
+[ ! -e "$work/no-graphs" ] || graphs=()
+
+# try NAME ARGUMENTS...: a few seconds of training on DEV, to measure steps a second.
+try() {
+    rm -rf "$work/$1-try"
+    dd3g teach "${@:2}" "$dev" --out "$work/$1-try" --steps 100000 --max-minutes "$(calculate "$TRY_SECONDS / 60")" "${settings[@]}"
+}
+
+without_graphs() {
+    local kept=() setting
+    for setting in "${settings[@]}"; do [ "$setting" = --graphs ] || kept+=("$setting"); done
+    settings=("${kept[@]}") graphs=()
+    touch "$work/no-graphs" # what is resumed goes on without them too
+}
 
 # timed NAME LR SECONDS ARGUMENTS...: measures steps a second on the few objects of DEV, then runs down a cosine that ends in time.
 timed() {
@@ -54,8 +70,13 @@ timed() {
     begun=$(date +%s)
     if [ ! -s "$work/$name.steps" ]; then
         say "$name: measuring; $(left) s left"
-        rm -rf "$work/$name-try"
-        dd3g teach "$@" "$dev" --out "$work/$name-try" --steps 100000 --max-minutes "$(calculate "$TRY_SECONDS / 60")" "${settings[@]}"
+        try "$name" "$@" || {
+            # 2 is a wrong input, which graphs don't change; anything else may be theirs, and a slice is too dear to lose to them
+            [ $? -ne 2 ] && [ $name = unet ] && [ ${#graphs[@]} -gt 0 ] || fail "$name: can't be trained; see above"
+            say "$name failed with CUDA graphs; again without"
+            without_graphs
+            try "$name" "$@"
+        }
         rate=$(rate_of "$work/$name-try")
         steps=$(calculate "int($rate * ($begun + $whole_s - $(date +%s) - $reserve) * 0.95)")
         [ "$steps" -ge 1 ] || fail "$name: $rate steps a second in $TRY_SECONDS s leave no time to train; raise --seconds, or lower LOG_EVERY"
@@ -88,7 +109,7 @@ fi
 # ENCODING_SECONDS to encode every view, to score, and to draw the sheet.
 start=(--codec "$codec")
 [ -z "$init" ] || start=(--init "$init")
-reserve=$ENCODING_SECONDS settings=("${always[@]}" --batch "$BATCH" --set "$repeat" "${start[@]}")
+reserve=$ENCODING_SECONDS settings=("${always[@]}" --batch "$BATCH" --set "$repeat" "${start[@]}" ${graphs[@]+"${graphs[@]}"})
 timed unet "$LR" "$(left)" unet
 cp "$work/unet/last.safetensors" "$out/teacher.safetensors"
 say "done, $(left) s left; $out holds the codec and the teacher, $out/logs the curves and sheets"

@@ -7,7 +7,8 @@ import torch
 from dd3g.cli.main import main
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import Codec
-from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, teacher_recipe
+from dd3g.recipes.graphed_teacher import graphed_predict, predict_batch
+from dd3g.recipes.teacher import TeacherBatches, TeacherDataConfig, asked_of, teacher_losses, teacher_recipe
 from dd3g.recipes.views_pack import open_pack
 from dd3g.teacher.teacher import TeacherNetworks, load_teacher
 from tests.extras import needs_train
@@ -97,6 +98,57 @@ def test_it_learns_and_leaves_the_codec_alone(pack, codec):
     assert scores["dev_loss"] == pytest.approx(np.mean([v for k, v in scores.items() if k != "dev_loss"]))
     assert recipe.sheet is not None
     assert recipe.sheet(recipe.network).size[0] > 0
+
+
+@pytest.fixture
+def networks(codec):
+    torch.manual_seed(1)
+    found = TeacherNetworks(TEACHER, CODEC)
+    found.codec.load_state_dict(codec.state_dict())
+    return found.train()
+
+
+def test_what_a_graph_records_reads_nothing_back_and_brings_nothing_from_the_host(networks, batches):
+    """Recording forbids both. On the meta device either is an error too: there are no values to read, and tensors of the host don't mix."""
+    arguments, _ = asked_of(networks, batches(0))
+    predicted = predict_batch(networks.to("meta"), *(a.to("meta") for a in arguments))
+    assert predicted.shape == arguments[0].shape
+
+
+def test_a_recorded_network_is_asked_what_a_plain_one_is(networks, batches):
+    recorded = []
+
+    def record(module, example, allow_unused_input):
+        recorded.append(torch.is_autocast_enabled("cpu"))
+        return module
+
+    batch = batches(0)
+    arguments, _ = asked_of(networks, batch)
+    for bfloat16 in (False, True):
+        predict = graphed_predict(networks, arguments, bfloat16=bfloat16, record=record)
+        assert torch.equal(teacher_losses(networks, batch, predict)["denoise"], teacher_losses(networks, batch)["denoise"])
+    assert recorded == [False, True]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphs_give_the_loss_and_the_gradients_of_plain_training(pack, codec):
+    found = []
+    for graphs in (False, True):
+        recipe = teacher_recipe(TEACHER, codec, DATA, [pack], None, seed=0, provenance={}, device="cuda", graphs=graphs, quiet=True)
+        network = recipe.network.to("cuda").train()
+        for step in (0, 1):  # the second replay must not remember the first
+            network.zero_grad()
+            loss = recipe.losses(network, recipe.batch(step), step)["denoise"]
+            loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1])
+    for plain, graphed in zip(*found, strict=True):
+        assert torch.allclose(plain, graphed, rtol=1e-3, atol=1e-5)  # sums in another order
+
+
+def test_graphs_without_a_gpu_are_refused(blob_views, tmp_path, capsys):
+    assert main(["teach", "unet", str(blob_views), "--codec", "c", "--graphs", "--out", str(tmp_path / "t")]) == 2
+    assert "--graphs: records CUDA graphs, found --device cpu" in capsys.readouterr().err
 
 
 def test_the_commands_teach_codec_and_teacher_one_after_the_other(blob_views, dev_views, tmp_path, capsys):

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works")
     unet.add_argument("--preset", default="small", help="tiny, for views of 64 px, or small, for 128 (default: small)")
     unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead")
+    unet.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
 
     background = networks.add_parser("background", help="the network that cuts objects out of photographs")
     background.add_argument("--views", nargs="*", default=[], metavar="VIEWS", help="folders of `dd3g objects`, whose inputs are objects")
@@ -75,7 +76,7 @@ def _codec(options: argparse.Namespace, session: SessionConfig) -> None:
 def _unet(options: argparse.Namespace, session: SessionConfig) -> None:
     from dd3g.recipes.teacher_run import run_teacher
 
-    run_teacher(views_run_of(options), options.codec, options.out, session, preset=options.preset)
+    run_teacher(views_run_of(options), options.codec, options.out, session, preset=options.preset, graphs=options.graphs)
 
 
 def _background(options: argparse.Namespace, session: SessionConfig) -> None:

@@ -25,6 +25,7 @@ from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.encoders.codec import FACTOR, Codec
+from dd3g.recipes.graphed_teacher import Predict, graphed_predict, predict_batch
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
 from dd3g.recipes.views_pack import ViewsPack, epoch_of
 from dd3g.teacher.network import TeacherConfig
@@ -78,9 +79,25 @@ def teacher_recipe(
     seed: int,
     provenance: Mapping[str, Any],
     device: torch.device | str = "cpu",
+    graphs: bool = False,
+    bfloat16: bool = False,
     quiet: bool = False,
 ) -> Recipe:
-    """What the engine needs to train a teacher in a codec's latents."""
+    """What the engine needs to train a teacher in a codec's latents.
+
+    Args:
+        model: Sizes.
+        codec: Frozen.
+        data: Sampling.
+        train: Views to learn from.
+        dev: Views to choose by.
+        seed: Of weights and samples.
+        provenance: Goes into the model file: data, licences.
+        device: Where it is trained.
+        graphs: Record the networks as CUDA graphs (on a GPU), sooner by not waiting for Python.
+        bfloat16: The precision that graphs are recorded in; must be the run's.
+        quiet: No progress while views are encoded.
+    """
     torch.manual_seed(seed)
     networks = TeacherNetworks(model, codec.config)
     networks.codec.load_state_dict(codec.state_dict())
@@ -88,8 +105,13 @@ def teacher_recipe(
     schedule = scaled_linear()
     batches = TeacherBatches(train, codec, data, model, seed, device, quiet=quiet)
 
+    predict: Predict = predict_batch
+    if graphs:
+        arguments, _ = asked_of(networks.to(device).train(), batches(0))
+        predict = graphed_predict(networks, arguments, bfloat16=bfloat16, record=torch.cuda.make_graphed_callables)
+
     def losses(network: nn.Module, batch: TeacherBatch, step: int) -> dict[str, Tensor]:
-        return teacher_losses(cast(TeacherNetworks, network), batch)
+        return teacher_losses(cast(TeacherNetworks, network), batch, predict)
 
     def as_teacher(network: nn.Module) -> Teacher:
         both = cast(TeacherNetworks, network)
@@ -200,23 +222,22 @@ def orbits_of(poses: Float[np.ndarray, "v 4 4"]) -> Int[np.ndarray, " n"]:
     return np.array(found, np.int64)
 
 
-def teacher_losses(networks: TeacherNetworks, batch: TeacherBatch) -> dict[str, Tensor]:
+def teacher_losses(networks: TeacherNetworks, batch: TeacherBatch, predict: Predict = predict_batch) -> dict[str, Tensor]:
     """Mean squared error of the predicted noise, or of v."""
-    return {"denoise": _errors(networks, batch).mean()}
+    arguments, wanted = asked_of(networks, batch)
+    predicted = predict(networks, *arguments)
+    return {"denoise": F.mse_loss(predicted.float(), wanted)}
 
 
-def _errors(networks: TeacherNetworks, batch: TeacherBatch) -> Float[Tensor, " b"]:
-    network, schedule = networks.network, scaled_linear()
+def asked_of(networks: TeacherNetworks, batch: TeacherBatch) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """What the networks are asked, as the arguments of :data:`Predict`, and the answer (b v c l l) that is wanted."""
+    schedule = scaled_linear()
     z = schedule.diffused(batch.clean, batch.noise, batch.t)
-    with torch.no_grad():
-        latents = networks.codec.encode(batch.image)
-    condition = network.condition(batch.image, latents).where(batch.conditioned, network.unconditioned(len(batch.t)))
-    predicted = network(z, batch.t.float(), batch.cameras, condition)
     wanted = batch.noise
-    if network.config.prediction == "v":
+    if networks.network.config.prediction == "v":
         kept = schedule.alphas_bar.to(batch.t.device)[batch.t].reshape(-1, 1, 1, 1, 1).float()
         wanted = kept.sqrt() * batch.noise - (1 - kept).sqrt() * batch.clean
-    return F.mse_loss(predicted.float(), wanted, reduction="none").mean((1, 2, 3, 4))
+    return (z, batch.t.float(), batch.cameras, batch.image, batch.conditioned), wanted
 
 
 @torch.no_grad()

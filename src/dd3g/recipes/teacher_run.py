@@ -38,7 +38,13 @@ def resolve(options: ViewsRunOptions, preset: str = "small", start: TeacherConfi
 
 
 def run_teacher(
-    options: ViewsRunOptions, codec: str | None, out: str | os.PathLike[str], session: SessionConfig, *, preset: str = "small"
+    options: ViewsRunOptions,
+    codec: str | None,
+    out: str | os.PathLike[str],
+    session: SessionConfig,
+    *,
+    preset: str = "small",
+    graphs: bool = False,
 ) -> Mapping[str, Any]:
     """Trains a teacher as asked, or goes on with it; see :func:`dd3g.training.fit`.
 
@@ -48,11 +54,14 @@ def run_teacher(
         out: Folder of the run.
         session: This sitting.
         preset: Sizes of a new teacher.
+        graphs: Record the networks as CUDA graphs.
 
     Raises:
-        InputError: Neither or both of a codec and a teacher, or views of another size than the teacher's.
+        InputError: Graphs without a GPU; neither or both of a codec and a teacher, or views of another size than the teacher's.
     """
     check_device(session.device)
+    if graphs and not session.device.startswith("cuda"):
+        raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train with --device cuda")
     if (codec is None) == (options.init is None):
         raise InputError("give either --codec, a codec in whose latents a new teacher works, or --init, a teacher to go on from")
     start = None if options.init is None else load_teacher(options.init)
@@ -70,7 +79,17 @@ def run_teacher(
         assert codec is not None  # one of the two is given
         used, told = load_codec(codec), {"codec": digest(Path(codec).read_bytes())}
     recipe = teacher_recipe(
-        config.model, used, config.data, train, dev, seed=options.seed, provenance=provenance, device=session.device, quiet=session.quiet
+        config.model,
+        used,
+        config.data,
+        train,
+        dev,
+        seed=options.seed,
+        provenance=provenance,
+        device=session.device,
+        graphs=graphs,
+        bfloat16=config.fit.precision == "bfloat16",
+        quiet=session.quiet,
     )
     if start is not None:
         cast(TeacherNetworks, recipe.network).network.load_state_dict(start.network.state_dict())
