@@ -17,6 +17,7 @@ COMMANDS = {
     "teach": ("train the networks around the student", "dd3g.cli.teach"),
     "collect": ("draw quadruples from a teacher, or invert real views to them", "dd3g.cli.collect"),
     "train": ("train the student on views", "dd3g.cli.train"),
+    "runs": ("list and compare trainings", "dd3g.cli.runs"),
     "evaluate": ("score a model on objects with known views", "dd3g.cli.evaluate"),
 }
 

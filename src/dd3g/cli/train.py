@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="lpips-squeeze",
         help="distance beside the pixels': LPIPS with weights of yours, or our codec's features (default: lpips-squeeze)",
     )
-    parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec (default: the one of --teacher)")
+    parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec, or 'bundled' (default: the one of --teacher)")
     parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from, or that verifies")
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
     parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs, codec=options.codec
     )
     run_student(wanted, options.out, session_of(options))
-    if options.export and is_first_process():
+    if options.export and not options.dry_run and is_first_process():
         for name in ("model", "last"):  # the best by --dev, and the one to go on from
             for part in export_parts(f"{options.out}/{name}.safetensors", options.export):
                 print(part)

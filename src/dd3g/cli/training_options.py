@@ -25,6 +25,7 @@ def add_run(parser: argparse.ArgumentParser, *, steps: str = "", batch: str = "p
     parser.add_argument("--max-minutes", type=float, help="stop after this long, with everything saved")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores of the process)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--dry-run", action="store_true", help="print parameters, memory and time from three steps; write nothing")
     several = parser.add_argument_group("several processes", "torchrun --nproc-per-node 8 -m dd3g ... starts one on each GPU")
     several.add_argument(
         "--parallel", choices=("ddp", "fsdp"), default="ddp", help="each has the whole network (ddp, default), or a shard of it (fsdp)"
@@ -50,6 +51,7 @@ def session_of(options: argparse.Namespace) -> SessionConfig:
         quiet=not is_first_process(),
         parallel=options.parallel,
         recompute=options.recompute,
+        dry_run=options.dry_run,
         compile=options.compile,
     )
 

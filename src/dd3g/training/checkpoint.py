@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dd3g.core.errors import CheckpointError
+from dd3g.core.errors import CheckpointError, OutputError
 from dd3g.core.files import write_atomically
 
 FORMAT = 1
@@ -28,9 +28,19 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Writes the state so that ``path`` is at any moment the old or the new one, whole and on disk."""
+    """Writes the state so that ``path`` is at any moment the old or the new one, whole and on disk.
+
+    Raises:
+        OutputError: The disk is full, or the place can't be written; the old state stands.
+    """
     with write_atomically(path, durable=True) as temporary:
-        torch.save({"format": FORMAT, **state.__dict__}, temporary)
+        try:
+            torch.save({"format": FORMAT, **state.__dict__}, temporary)
+        except RuntimeError as error:  # torch's own writer has no other word for a full disk
+            raise OutputError(
+                f"{path}: can't be written ({str(error).splitlines()[0]}); is the disk full? make room, and the same command goes on from "
+                "the state before"
+            ) from error
 
 
 def load_state(path: Path) -> State:

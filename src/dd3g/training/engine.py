@@ -38,6 +38,7 @@ from dd3g.training.config import FitConfig, SessionConfig, learning_rate
 from dd3g.training.journal import Journal
 from dd3g.training.ranks import Ranks, joined_ranks, processes_here
 from dd3g.training.recipe import Batch, Recipe
+from dd3g.training.rehearsal import rehearse
 from dd3g.training.report import write_report
 from dd3g.training.trainee import Trainee, is_finite
 
@@ -64,6 +65,9 @@ def fit(recipe: Recipe, config: FitConfig, out: str | os.PathLike[str], session:
     torch.set_num_threads(session.threads or max(usable_cores() // processes_here(), 1))
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32: 10 bits of mantissa are enough for gradients, and several times as fast
+    if session.dry_run:
+        print(rehearse(recipe, config, session))
+        return {"step": 0, "finished": False, "best": None, "seconds": 0.0}
     with joined_ranks(device) as ranks:
         return _fit(recipe, config, make_folder(out), session if ranks.first else replace(session, quiet=True), ranks)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dd3g.core.errors import OutputError
 from dd3g.core.files import write_atomically
 
 
@@ -27,8 +28,13 @@ class Journal:
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Adds one event; ``step`` counts finished steps."""
         if self._file is not None:
-            self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+                self._file.flush()
+            except OSError as error:
+                raise OutputError(
+                    f"{self._file.name}: can't be written ({error.strerror}); is the disk full? make room, and the same command goes on"
+                ) from error
 
     def __enter__(self) -> Journal:
         return self
