@@ -1,4 +1,4 @@
-"""Speed and memory of the CPU renderer.
+"""Speed and memory of the renderers, and whether they hold their bars.
 
     python benchmarks/rasterizer.py [--prototype ../shared/prototypes] [--points A B C] [--pairs 7] [--json FILE]
 
@@ -6,8 +6,9 @@ Operating points, each as a "shell" (mostly opaque splats about a pixel wide: a 
 early training). Where the folder of the prototype is found, both are timed in interleaved pairs, and "ratio" is the median over the
 pairs of ours / prototype, in processor time, which other work on the machine disturbs less than wall time.
 
-Absolute figures depend on the machine. Two yardsticks of the same run don't: the rate of fused multiply-adds, and a plain scalar
-compositor that goes splat by splat over its box.
+Absolute figures depend on the machine. The yardsticks of the same run don't: the rate of fused multiply-adds, the rate of memory, a
+plain scalar compositor that goes splat by splat over its box, and the oracle. The last lines say PASS or FAIL, and the script ends
+with status 1 if one fails. With a GPU the part of rasterizer_gpu.py follows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import math
 import os
 import platform
 import resource
@@ -24,65 +24,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, no_type_check
+from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
-from dd3g.core.cameras import orbit
-from dd3g.core.gaussians import Gaussians
+import rasterizer_gpu
 from dd3g.render import rasterize
-from dd3g.render.constants import ALPHA_CUTOFF, ALPHA_MAX, TRANSMITTANCE_STOP
-from dd3g.render.cpu.layout import EXPONENT_SCALE
-from dd3g.render.cpu.simd import broadcast, fma, vstore
+from rasterizer_roofline import print_roofline, roofline
+from rasterizer_scenes import GPU_POINT, POINTS, SCENES, Point, make_work
+from rasterizer_yardsticks import compositing_ms, copy_gbytes, counted, fma_gflops, thread_gains
 
-f32 = np.float32
-
-
-@dataclass(frozen=True)
-class Point:
-    """How many scenes, Gaussians a scene, views a scene, and the side of a picture in pixels."""
-
-    scenes: int
-    gaussians: int
-    views: int
-    size: int
-
-
-POINTS = {"A": Point(8, 8192, 4, 64), "B": Point(1, 65536, 8, 256), "C": Point(1, 131072, 1, 512)}
-
-
-# ---------------------------------------------------------------- scenes
-def shell(scenes: int, n: int, generator: torch.Generator) -> Gaussians:
-    """A bumpy sphere of thin, mostly opaque splats about as wide as their spacing."""
-    d = torch.nn.functional.normalize(torch.randn(scenes, n, 3, generator=generator), dim=-1)
-    bumps = 1 + 0.2 * torch.sin(5 * d[..., :1]) * torch.cos(4 * d[..., 1:2])
-    means = d * 0.5 * bumps + 0.004 * torch.randn(scenes, n, 3, generator=generator)
-    widths = torch.exp(0.4 * torch.randn(scenes, n, 3, generator=generator)) * torch.tensor([1, 1, 0.3])
-    opacities = torch.sigmoid(1.5 * torch.randn(scenes, n, generator=generator) + 0.5)
-    return _coloured(means, math.sqrt(math.pi / n) * 0.6 * widths, opacities, generator)
-
-
-def fog(scenes: int, n: int, generator: torch.Generator) -> Gaussians:
-    """A ball of translucent splats."""
-    d = torch.nn.functional.normalize(torch.randn(scenes, n, 3, generator=generator), dim=-1)
-    means = d * 0.6 * torch.rand(scenes, n, 1, generator=generator) ** (1 / 3)
-    widths = torch.exp(0.4 * torch.randn(scenes, n, 3, generator=generator))
-    opacities = torch.sigmoid(torch.randn(scenes, n, generator=generator) - 2)
-    return _coloured(means, (4 / 3 * math.pi * 0.6**3 / n) ** (1 / 3) * 0.5 * widths, opacities, generator)
-
-
-SCENES = {"shell": shell, "fog": fog}
-
-
-def _coloured(means: Tensor, scales: Tensor, opacities: Tensor, generator: torch.Generator) -> Gaussians:
-    quats = torch.nn.functional.normalize(torch.randn(*opacities.shape, 4, generator=generator), dim=-1)
-    return Gaussians(means, quats, scales, opacities, torch.rand(*opacities.shape, 3, generator=generator))
+# bars
+MOST_OF_PROTOTYPE, LEAST_OF_SCALAR, LEAST_OF_PROBE = 1.03, 7.0, 0.93
 
 
 # ---------------------------------------------------------------- timing
@@ -118,30 +76,26 @@ def summary(times: list[Times]) -> dict[str, float]:
     return {name: round(float(value), 2) for name, value in figures.items()}
 
 
-def measure(point: Point, kind: str, threads: int, pairs: int, prototype: ModuleType | None) -> dict[str, Any]:
-    """Times one operating point, with the prototype in turns where there is one."""
-    generator = torch.Generator().manual_seed(0)
-    gaussians = SCENES[kind](point.scenes, point.gaussians, generator).map(lambda t: t.requires_grad_())
-    leaves = [gaussians.means, gaussians.quats_wxyz, gaussians.scales, gaussians.opacities, gaussians.rgb]
-    cameras = orbit(
-        [i * 360 / point.views + 17 for i in range(point.views)],
-        [20 * math.sin(1.7 * i) for i in range(point.views)],
-        size=point.size,
-        radius=1.8,
-    )
-    background = torch.rand(point.scenes, point.views, 3, generator=generator)
-    shape = (point.scenes, point.views, 1, point.size, point.size)
-    incoming = [torch.randn(shape, generator=generator).expand(-1, -1, channels, -1, -1).contiguous() for channels in (3, 1, 1)]
+def step_of(point: Point, kind: str, backend: str = "cpu") -> tuple[Callable[[], tuple[Tensor, ...]], list[Tensor], list[Tensor]]:
+    """What draws, the gradients that come back to it, and where they go."""
+    work = make_work(point, kind)
 
-    def ours() -> tuple[Tensor, ...]:
-        render = rasterize(gaussians, cameras, background, backend="cpu")
+    def draw() -> tuple[Tensor, ...]:
+        render = rasterize(work.gaussians, work.cameras, work.background, backend=backend)
         return render.rgb, render.alpha, render.depth
 
-    pose, lens = (t.expand(point.scenes, *t.shape) for t in (cameras.camera_from_world, cameras.intrinsics))
+    return draw, work.incoming, work.leaves
+
+
+def measure(point: Point, kind: str, threads: int, pairs: int, prototype: ModuleType | None) -> dict[str, Any]:
+    """Times one operating point, with the prototype in turns where there is one."""
+    ours, incoming, leaves = step_of(point, kind)
+    work = make_work(point, kind)
+    pose, lens = (t.expand(point.scenes, *t.shape) for t in (work.cameras.camera_from_world, work.cameras.intrinsics))
 
     def theirs() -> tuple[Tensor, ...]:
         assert prototype is not None
-        return prototype.rasterize(*leaves, pose, lens, background, point.size, point.size)
+        return prototype.rasterize(*leaves, pose, lens, work.background, point.size, point.size)
 
     torch.set_num_threads(threads)
     if prototype is not None:
@@ -156,12 +110,24 @@ def measure(point: Point, kind: str, threads: int, pairs: int, prototype: Module
             if pair > 0:  # the first one compiles and fills the caches
                 times[name].append(step)
     row: dict[str, Any] = {"ours": summary(times["ours"]), "saved_mb": round(saved_bytes(ours) / 1e6, 1)}
+    processor = float(np.median([t.processor for t in times["ours"]]))
+    row["million_pairs_per_s"] = round(counted(point, kind)["pairs"] / processor / 1e6)
     if prototype is not None:
         row["prototype"] = summary(times["prototype"])
         row["ratio"] = round(
             float(np.median([a.processor / b.processor for a, b in zip(times["ours"], times["prototype"], strict=True)])), 3
         )
     return row
+
+
+def oracle_factor() -> dict[str, float]:
+    """How many times longer the oracle takes for a step, where it can still be waited for: 2,048 Gaussians, one view of 64 px."""
+    torch.set_num_threads(1)
+    best = {}
+    for backend in ("cpu", "reference"):
+        step = step_of(Point(1, 2048, 1, 64), "shell", backend)
+        best[backend] = min(time_step(*step).processor * 1e3 for _ in range(3 if backend == "cpu" else 2))
+    return {"ours": round(best["cpu"], 2), "oracle": round(best["reference"], 1), "factor": round(best["reference"] / best["cpu"])}
 
 
 def saved_bytes(draw: Callable[[], tuple[Tensor, ...]]) -> int:
@@ -177,92 +143,36 @@ def saved_bytes(draw: Callable[[], tuple[Tensor, ...]]) -> int:
     return sum(found.values())
 
 
-# ---------------------------------------------------------------- yardsticks
-@njit(nogil=True, error_model="numpy")
-@no_type_check
-def _fma_chains(n, out):
-    a = b = c = d = e = f = g = h = i = j = k = m = broadcast(f32(0.5))
-    p, q = broadcast(f32(0.999)), broadcast(f32(1e-3))
-    for _ in range(n):
-        a, b, c, d, e, f = fma(a, p, q), fma(b, p, q), fma(c, p, q), fma(d, p, q), fma(e, p, q), fma(f, p, q)
-        g, h, i, j, k, m = fma(g, p, q), fma(h, p, q), fma(i, p, q), fma(j, p, q), fma(k, p, q), fma(m, p, q)
-    vstore(out, 0, a + b + c + d + e + f + g + h + i + j + k + m)
+# ---------------------------------------------------------------- bits
+_DIGEST = """
+import hashlib, sys, torch
+sys.path.insert(0, sys.argv[1])
+from rasterizer_scenes import SCENES, Point, make_work
+from dd3g.render import rasterize
+torch.set_num_threads(int(sys.argv[2]))
+digest = hashlib.sha256()
+for kind in SCENES:
+    work = make_work(Point(2, 4096, 2, 96), kind)
+    render = rasterize(work.gaussians, work.cameras, work.background, antialiased=kind == "fog", backend="cpu")
+    torch.autograd.backward((render.rgb, render.alpha, render.depth), work.incoming)
+    for tensor in (render.rgb, render.alpha, render.depth, *(leaf.grad for leaf in work.leaves)):
+        digest.update(tensor.detach().numpy().tobytes())
+print(digest.hexdigest())
+"""
+_AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2"}
 
 
-def fma_gflops() -> float:
-    """Rate of twelve independent chains of eight-lane fused multiply-adds on one thread."""
-    out, count = np.zeros(8, f32), 2_000_000
-    _fma_chains(10, out)
-    return count * 12 * 8 * 2 / best_seconds(lambda: _fma_chains(count, out)) / 1e9
-
-
-@njit(nogil=True, error_model="numpy")
-@no_type_check
-def _splat_by_splat(splats, size, transmittance, stopped, picture):
-    # splats: mean 2, conic 3, opacity, colour and depth 4, half extents y x; nearest first
-    for s in range(splats.shape[0]):
-        cx, cy, xx, xy, yy, opacity = splats[s, 0], splats[s, 1], splats[s, 2], splats[s, 3], splats[s, 4], splats[s, 5]
-        half_y, half_x = splats[s, 10], splats[s, 11]
-        for y in range(max(math.ceil(cy - half_y - f32(0.5)), 0), min(math.floor(cy + half_y - f32(0.5)), size - 1) + 1):
-            for x in range(max(math.ceil(cx - half_x - f32(0.5)), 0), min(math.floor(cx + half_x - f32(0.5)), size - 1) + 1):
-                if stopped[y, x]:
-                    continue
-                dx, dy = cx - f32(x) - f32(0.5), cy - f32(y) - f32(0.5)
-                alpha = min(f32(ALPHA_MAX), opacity * math.exp(f32(-0.5) * (xx * dx * dx + yy * dy * dy) - xy * dx * dy))
-                if alpha < f32(ALPHA_CUTOFF):
-                    continue
-                behind = transmittance[y, x] * (f32(1) - alpha)
-                if behind <= f32(TRANSMITTANCE_STOP):
-                    stopped[y, x] = 1
-                    continue
-                weight, transmittance[y, x] = alpha * transmittance[y, x], behind
-                for k in range(4):
-                    picture[k, y, x] += weight * splats[s, 6 + k]
-
-
-def scalar_ms(point: Point, kind: str) -> dict[str, float]:
-    """One view composited by the scalar loop (compositing alone, forward), and by the renderer (all of forward); one thread."""
-    from dd3g.render.cpu import autograd, layout
-    from dd3g.render.cpu.project import camera_rows
-
-    torch.set_num_threads(1)
-    gaussians = SCENES[kind](1, point.gaussians, torch.Generator().manual_seed(0))
-    cameras = orbit([17], size=point.size, radius=1.8)
-    inputs = [t.numpy() for t in (gaussians.means, gaussians.quats_wxyz, gaussians.scales, gaussians.opacities, gaussians.rgb)]
-    rows = camera_rows(cameras.camera_from_world.numpy(), cameras.intrinsics.numpy(), point.size, point.size)
-    grid = autograd._Grid(1, point.gaussians, 1, point.size, point.size)
-    records, depths, tile_rows, *_ = autograd._project_and_bin(grid, False, inputs, rows)
-    seen = tile_rows[0, :, 1] >= tile_rows[0, :, 0]
-    r = records[0][seen][np.argsort(depths[0][seen], kind="stable")]
-    a, b, c = r[:, layout.REC_A], r[:, layout.REC_B], r[:, layout.REC_C]
-    conic = [a * a / EXPONENT_SCALE, a * b / EXPONENT_SCALE, (b * b + c * c) / EXPONENT_SCALE]
-    colour = r[:, layout.REC_RGB : layout.REC_RGB + 3].T
-    ends = [r[:, layout.REC_DEPTH], r[:, layout.REC_HALF_HEIGHT], r[:, layout.REC_HALF_WIDTH]]
-    splats = np.ascontiguousarray(np.stack([r[:, 0], r[:, 1], *conic, r[:, layout.REC_OPACITY], *colour, *ends], 1), f32)
-    pictures = []
-
-    def scalar() -> None:
-        shape = (point.size, point.size)
-        picture = np.zeros((4, *shape), f32)
-        _splat_by_splat(splats, point.size, np.ones(shape, f32), np.zeros(shape, np.uint8), picture)
-        pictures.append(picture)
-
-    def whole() -> Tensor:
-        return rasterize(gaussians, replace(cameras), torch.zeros(3), backend="cpu").rgb
-
-    scalar()
-    difference = float(np.abs(pictures[0][:3] - whole()[0, 0].numpy()).max())
-    return {"scalar": best_seconds(scalar) * 1e3, "whole_forward": best_seconds(whole) * 1e3, "largest_difference": difference}
-
-
-def best_seconds(function: Callable[[], object], repeats: int = 3) -> float:
-    """Processor seconds of the calling thread."""
-    best = math.inf
-    for _ in range(repeats):
-        start = time.thread_time()
-        function()
-        best = min(best, time.thread_time() - start)
-    return best
+def digests() -> dict[str, str]:
+    """Of pictures and gradients: at one, two and three threads, and (x86) of code for AVX2 whatever this processor has."""
+    runs: dict[str, tuple[int, dict[str, str]]] = {f"{n} threads": (n, {}) for n in (1, 2, 3)}
+    if platform.machine() in ("x86_64", "AMD64"):
+        runs["AVX2"] = (1, _AVX2)
+    found = {}
+    for name, (threads, chosen) in runs.items():
+        command = [sys.executable, "-c", _DIGEST, str(Path(__file__).parent), str(threads)]
+        done = subprocess.run(command, env={**os.environ, **chosen}, capture_output=True, text=True, check=True)
+        found[name] = done.stdout.strip()[:16]
+    return found
 
 
 # ---------------------------------------------------------------- start-up
@@ -297,7 +207,7 @@ def machine() -> str:
     names = (
         [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     )
-    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} cores"
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 def load_prototype(folder: str | None) -> ModuleType | None:
@@ -311,8 +221,72 @@ def load_prototype(folder: str | None) -> ModuleType | None:
     return importlib.import_module("rasterizer_numba")
 
 
+def measure_points(options: argparse.Namespace, prototype: ModuleType | None) -> list[dict[str, Any]]:
+    """Measures and prints the table of operating points."""
+    print("times in ms, median (best); ratio: ours / prototype, forward + backward, median of pairs in processor time")
+    print("Mpairs/s: million (pixel, splat) pairs a second of processor time, forward + backward")
+    print(f"{'point':<10} {'threads':>7} {'forward':>17} {'backward':>17} {'saved MB':>9} {'Mpairs/s':>9} {'ratio':>7}")
+    rows = []
+    for name in options.points:
+        for kind in SCENES:
+            for threads in options.threads:
+                row = measure(POINTS[name], kind, threads, options.pairs, prototype)
+                rows.append({"point": name, "scene": kind, "threads": threads, **row})
+                o = row["ours"]
+                forward, backward = (f"{o[k]:.1f} ({o[k + '_best']:.1f})" for k in ("forward", "backward"))
+                print(
+                    f"{name + ' ' + kind:<10} {threads:>7} {forward:>17} {backward:>17} {row['saved_mb']:>9} "
+                    f"{row['million_pairs_per_s']:>9} {row.get('ratio', '-'):>7}",
+                    flush=True,
+                )
+    return rows
+
+
+def measure_yardsticks(report: dict[str, Any], options: argparse.Namespace) -> None:
+    """Measures and prints compositing against the scalar loop, the roofline, the oracle, and what a second thread gains."""
+    point = POINTS["B"]
+    report["compositing"], report["roofline"] = [], []
+    for kind in SCENES:
+        row = {name: float(f"{value:.4g}") for name, value in compositing_ms(point, kind).items()}
+        report["compositing"].append({"scene": kind, **row})
+        print(
+            f"B {kind}, one view, compositing alone, forward: scalar {row['scalar']:.1f} ms, ours {row['ours']:.2f} ms, "
+            f"factor {row['scalar'] / row['ours']:.1f}, largest difference {row['largest_difference']:.1e}"
+        )
+    for kind in SCENES:
+        table = roofline(point, kind, counted(point, kind), report["fma_gflops"], report["copy_gbytes"], options.pairs)
+        report["roofline"].append({"scene": kind, "stages": table})
+        print_roofline(f"B {kind}", table)
+    report["oracle"] = oracle_factor()
+    print(f"2,048 Gaussians, 64 px, a step: oracle {report['oracle']['oracle']} ms, ours {report['oracle']['ours']} ms")
+    draw, incoming, leaves = step_of(point, "shell")
+    probe, ours = thread_gains(lambda: time_step(draw, incoming, leaves), options.pairs)
+    report["thread_gains"] = {"probe": round(probe, 3), "ours": round(ours, 3)}
+    print(f"two threads against one, wall time, B shell: {ours:.2f} times, the probe of multiply-adds {probe:.2f} times")
+
+
+def verdicts(report: dict[str, Any]) -> list[tuple[bool, str]]:
+    """The bars, and whether this run holds them."""
+    ratios = {f"{row['point']} {row['scene']} {row['threads']}": row["ratio"] for row in report["points"] if "ratio" in row}
+    lines = []
+    if ratios:
+        worst = max(ratios, key=lambda name: ratios[name])
+        lines.append((ratios[worst] <= MOST_OF_PROTOTYPE, f"ratio to the prototype {ratios[worst]} ({worst}), at most {MOST_OF_PROTOTYPE}"))
+    for row in report["compositing"]:
+        factor = row["scalar"] / row["ours"]
+        lines.append(
+            (factor >= LEAST_OF_SCALAR, f"compositing {factor:.1f} times the scalar loop ({row['scene']}), at least {LEAST_OF_SCALAR}")
+        )
+    probe, ours = report["thread_gains"]["probe"], report["thread_gains"]["ours"]
+    lines.append(
+        (ours >= LEAST_OF_PROBE * probe, f"two threads gain {ours / probe:.2f} of what the probe gains, at least {LEAST_OF_PROBE}")
+    )
+    lines.append((len(set(report["digests"].values())) == 1, f"the same bits for {', '.join(report['digests'])}"))
+    return lines
+
+
 def main() -> None:
-    """Measures, prints a table, writes JSON."""
+    """Measures, prints tables, judges, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prototype", help="folder of the prototype; found by itself beside the checkout")
     parser.add_argument("--points", nargs="+", choices=list(POINTS), default=list(POINTS))
@@ -321,34 +295,26 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     prototype = load_prototype(options.prototype)
-    report: dict[str, Any] = {"machine": machine(), "fma_gflops": round(fma_gflops(), 1), "points": [], "scalar": []}
-    print(f"{report['machine']}; fused multiply-add {report['fma_gflops']} GFlop/s a thread")
-    print("times in ms, median (best); ratio: ours / prototype, forward + backward, median of pairs in processor time")
-    print(f"{'point':<10} {'threads':>7} {'forward':>17} {'backward':>17} {'saved MB':>9} {'ratio':>7}")
-    for name in options.points:
-        for kind in SCENES:
-            for threads in options.threads:
-                row = measure(POINTS[name], kind, threads, options.pairs, prototype)
-                report["points"].append({"point": name, "scene": kind, "threads": threads, **row})
-                o = row["ours"]
-                forward, backward = (f"{o[k]:.1f} ({o[k + '_best']:.1f})" for k in ("forward", "backward"))
-                print(
-                    f"{name + ' ' + kind:<10} {threads:>7} {forward:>17} {backward:>17} {row['saved_mb']:>9} {row.get('ratio', '-'):>7}",
-                    flush=True,
-                )
-    for kind in SCENES if "B" in options.points else ():
-        row = {name: float(f"{value:.4g}") for name, value in scalar_ms(POINTS["B"], kind).items()}
-        report["scalar"].append({"scene": kind, **row})
-        print(
-            f"B {kind}, one view, 1 thread: scalar compositing {row['scalar']:.1f} ms, all of our forward {row['whole_forward']:.1f} ms, "
-            f"largest difference {row['largest_difference']:.1e}"
-        )
+    report: dict[str, Any] = {"machine": machine(), "fma_gflops": round(fma_gflops(), 1), "copy_gbytes": round(copy_gbytes(), 1)}
+    print(f"{report['machine']}; a thread: fused multiply-add {report['fma_gflops']} GFlop/s, copying {report['copy_gbytes']} GByte/s")
+    report["points"] = measure_points(options, prototype)
+    measure_yardsticks(report, options)
     report["startup_s"] = startup_seconds()
     print(f"first step of a process: {report['startup_s']['compiling']} s compiling, {report['startup_s']['cached']} s with the cache")
     report["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6))
     print(f"peak memory of this process {report['peak_mb']} MB")
+    report["digests"] = digests()
+    if torch.cuda.is_available():
+        report["gpu"] = rasterizer_gpu.report("cuda", {**POINTS, "G": GPU_POINT}, options.pairs)
+    else:
+        print("no GPU: rasterizer_gpu.py has nothing to measure")
+    judged = verdicts(report)
+    report["verdicts"] = [{"pass": held, "bar": bar} for held, bar in judged]
+    for held, bar in judged:
+        print(f"{'PASS' if held else 'FAIL'}: {bar}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
+    sys.exit(0 if all(held for held, _ in judged) else 1)
 
 
 if __name__ == "__main__":
