@@ -156,6 +156,19 @@ def test_tiny_in_another_size(script):
     assert script("tiny.sh", DD3G_SCALE="a tenth")[0].returncode == 2
 
 
+@needs_train
+def test_joint(script, tmp_path):
+    """Both arms of every seed differ in nothing but verification; what compares them wants real students, and says so."""
+    (tmp_path / "tiny").mkdir()
+    _, calls = script("joint.sh", "tiny", "out", SEEDS="4 5", STEPS="7")
+    assert stages(calls) == ["train"] * 4
+    for call in calls:
+        refuse_unknown(call)
+    for explicit, joint in (calls[:2], calls[2:]):
+        assert set(joint) - set(explicit) == {"loss.implicit.balance=0.1", setting(joint, "--out")}
+    assert [setting(call, "--seed") for call in calls] == ["4", "4", "5", "5"]
+
+
 @pytest.mark.slow  # nine commands that each import torch, four of them diffusers; .ci/run runs the story by itself
 @needs_train
 def test_tiny_really_runs(tmp_path):
