@@ -1,0 +1,169 @@
+"""Where a step of the student's training goes: data, network, render, loss, optimiser.
+
+    python benchmarks/training.py [VIEWS ...] [--preset small] [--batch 8] [--steps 10] [--device cpu] [--threads N] [--json FILE]
+
+Without VIEWS it renders eight procedural objects first. Forward and backward of each phase are added up: backward through the loss ends
+where the render's gradient is there, through the renderer where that of the means is. Every phase ends with the device idle, and batches
+are made in turn, where training on a GPU makes the next one meanwhile: so the data's share is the most it can be.
+
+Limits: data under 5 % on the CPU; renderer and data each under 25 % on a GPU. `plan_training.py` takes the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+import torch
+
+from dd3g.core.views_folder import ObjectViews, save_object_views
+from dd3g.recipes import student as recipe_module
+from dd3g.recipes.graphed import decode_batch
+from dd3g.recipes.student import StudentLossConfig, student_losses
+from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
+from dd3g.recipes.views_pack import open_pack
+from dd3g.student import PEPD
+from dd3g.student.anchored_decoding import Decoded
+from dd3g.student.presets import PRESETS
+from dd3g.training import FitConfig, SessionConfig
+from dd3g.training.average import Average
+from dd3g.training.spread import clip, recompute_blocks
+
+PHASES = ("data", "network", "render", "loss", "optimiser")
+LIMITS = {"cpu": {"data": 0.05}, "cuda": {"data": 0.25, "render": 0.25}}
+_WARM_UP = 2
+_OBJECTS = 8
+
+
+class Laps:
+    """Seconds by phase; a lap ends what began with the lap before."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self.seconds = device, defaultdict[str, float](float)
+        self._since = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Books the time since the last lap on a phase."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.seconds[phase] += now - self._since
+        self._since = now
+
+
+def step_laps(student: PEPD, batches: StudentBatches, optimiser: torch.optim.Optimizer, average: Average, step: int) -> dict[str, float]:
+    """Takes one step as the engine does, and returns the seconds of each phase."""
+    laps = Laps(batches.device)
+    batch = batches(step)
+    laps.lap("data")
+
+    def decode(network: PEPD, batch: StudentBatch) -> Decoded:
+        decoded = decode_batch(network, batch)
+        decoded.gaussians.means.register_hook(lambda _: laps.lap("render"))
+        laps.lap("network")
+        return decoded
+
+    def rasterize(*arguments: Any) -> Any:
+        render = plain(*arguments)
+        render.rgb.register_hook(lambda _: laps.lap("loss"))
+        laps.lap("render")
+        return render
+
+    plain = recipe_module.rasterize
+    with mock.patch.object(recipe_module, "rasterize", rasterize):
+        terms = student_losses(student, batch, StudentLossConfig(perceptual="none"), None, decode)
+    loss = torch.stack(list(terms.values())).sum()
+    laps.lap("loss")
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    laps.lap("network")
+    clip(list(student.parameters()), FitConfig().clip_norm)
+    optimiser.step()
+    average.update(student, step)
+    laps.lap("optimiser")
+    return dict(laps.seconds)
+
+
+def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
+    """Trains a few steps and takes the median of each phase."""
+    device = torch.device(options.device)
+    torch.manual_seed(0)
+    config = PRESETS[options.preset]()
+    student = PEPD(config).to(device).train()
+    average = Average(student, FitConfig().ema_decay)
+    if options.recompute:
+        recompute_blocks(student)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=1e-4, foreach=True)
+    data = replace(StudentDataConfig(), batch=options.batch)
+    batches = StudentBatches([open_pack(place, quiet=True) for place in views], data, config.noise_shape, 0, device)
+    each = [step_laps(student, batches, optimiser, average, step) for step in range(_WARM_UP + options.steps)][_WARM_UP:]
+    seconds = {phase: statistics.median(laps[phase] for laps in each) for phase in PHASES}
+    total = sum(seconds.values())
+    parameters = sum(p.numel() for p in student.parameters())
+    return {
+        "preset": options.preset,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "batch": options.batch,
+        "image_size": data.image_size,
+        "parameters": parameters,
+        "bytes_per_parameter": 20,  # weights, gradient, two moments, average, in float32
+        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        "seconds": seconds,
+        "step_s": total,
+        "steps_per_s": 1 / total,
+        "shares": {phase: seconds[phase] / total for phase in PHASES},
+    }
+
+
+def made_views(root: Path) -> list[str]:
+    """Views of procedural objects, as `dd3g objects --procedural` renders them."""
+    from dd3g.objects import RIGS, make_object
+    from dd3g.objects.job import render_groups
+
+    for seed in range(_OBJECTS):
+        groups, _ = render_groups(make_object(seed), RIGS["small"], f"object {seed}", 0)
+        save_object_views(root, ObjectViews(f"made-{seed:03d}", groups))
+    return [str(root)]
+
+
+def main() -> int:
+    """Prints the table and returns 1 if a share is over its limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("views", nargs="*")
+    parser.add_argument("--preset", default="small", choices=list(PRESETS))
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--recompute", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    session = SessionConfig(threads=options.threads, device=options.device)
+    if session.threads:
+        torch.set_num_threads(session.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(options, options.views or made_views(Path(folder)))
+    limits = cast("dict[str, float]", LIMITS[torch.device(options.device).type])
+    print(f"{found['preset']}, batch {found['batch']}, {found['device']}, {found['threads']} threads: {found['steps_per_s']:.3g} steps/s")
+    for phase in PHASES:
+        share = found["shares"][phase]
+        verdict = "" if phase not in limits else f"  {'PASS' if share < limits[phase] else 'FAIL'} (limit {limits[phase]:.0%})"
+        print(f"  {phase:10}{found['seconds'][phase]:9.4f} s  {share:6.1%}{verdict}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    return int(any(found["shares"][phase] >= limit for phase, limit in limits.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
