@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 
 import pytest
 import torch
 
 from dd3g.core import Gaussians
+from dd3g.core.errors import InputError
 from dd3g.render import rasterize
 from dd3g.render.reference import stable_pixels
-from tests.render.scenes import device_of, fog, gradients, leaves, shell, two_views
+from tests.render.scenes import FIELDS, device_of, fog, gradients, leaves, shell, two_views
 from tests.render.test_agreement import Case, draw, needles
 
 if not torch.cuda.is_available():
@@ -75,3 +77,28 @@ def test_a_scene_has_the_same_bits_alone_and_in_a_batch() -> None:
         picture.square().sum().backward()
     for field, gradient in gradients(alone).items():
         assert torch.equal(gradients(both)[field][1], gradient[0]), field
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid|divide by zero):RuntimeWarning")  # NumPy, which interprets, minds them
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_refused_after_it_was_drawn_without_harm(value: float) -> None:
+    device = device_of("gpu")
+    for field in FIELDS:
+        spoilt = shell(4).map(lambda t: t.clone())
+        getattr(spoilt, field)[1, 2] = value
+        with pytest.raises(InputError, match=rf"gaussians\.{field}\[1, 2.*\]: found -?(nan|inf)"):
+            rasterize(spoilt.to(device), two_views(3, 4).to(device), torch.zeros(3, device=device), backend="gpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CPU waits for nobody")
+def test_a_call_waits_for_the_gpu_once() -> None:
+    gaussians, cameras, background = shell(50).to("cuda"), two_views().to("cuda"), torch.zeros(3, device="cuda")
+    rasterize(gaussians, cameras, background, backend="gpu")  # compiles
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            rasterize(gaussians, cameras, background, backend="gpu")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len([w for w in waits if "synchroniz" in str(w.message)]) <= 1

@@ -29,11 +29,12 @@ class Backend:
     module: str
     device_type: str | None  # the kind of device its tensors must be on; None is any
     dtypes: tuple[torch.dtype, ...]
+    culls_bad_values: bool = False  # survives values that the door will refuse, so the door's verdict need not be waited for first
 
 
 BACKENDS = {
     "cpu": Backend("dd3g.render.cpu", "cpu", (torch.float32,)),
-    "gpu": Backend("dd3g.render.gpu", "cuda", (torch.float32,)),
+    "gpu": Backend("dd3g.render.gpu", "cuda", (torch.float32,), culls_bad_values=True),
     "gsplat": Backend("dd3g.render.gsplat", "cuda", (torch.float32,)),
     "reference": Backend("dd3g.render.reference", None, (torch.float32, torch.float64)),
 }

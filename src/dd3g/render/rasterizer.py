@@ -8,9 +8,9 @@ from torch import Tensor
 
 from dd3g.core.cameras import Cameras
 from dd3g.core.gaussians import Gaussians
-from dd3g.render.backends import choose_backend, load_backend
+from dd3g.render.backends import BACKENDS, choose_backend, load_backend
 from dd3g.render.record import Render
-from dd3g.render.validation import prepare_scenes
+from dd3g.render.validation import lay_out_scenes
 
 
 def rasterize(
@@ -41,10 +41,14 @@ def rasterize(
         InputError: A shape, dtype, device or value that can't be rendered, or a backend that is unknown or does not fit.
         MissingExtraError: The backend needs a package that is not installed.
     """
-    scenes, posed, colour = prepare_scenes(gaussians, cameras, background)
-    draw = load_backend(choose_backend(backend, scenes.means.device, scenes.means.dtype))
+    scenes, posed, colour, refuse_bad_values = lay_out_scenes(gaussians, cameras, background)
+    name = choose_backend(backend, scenes.means.device, scenes.means.dtype)
+    draw = load_backend(name)
+    if not BACKENDS[name].culls_bad_values:
+        refuse_bad_values()
     with torch.autocast(scenes.means.device.type, enabled=False):
         render = draw(scenes, posed, colour, antialiased=antialiased)
+    refuse_bad_values()  # by now the answer is there, and asking costs nothing
     if gaussians.means.ndim == 3:
         return render
     return Render(render.rgb[0], render.alpha[0], render.depth[0])

@@ -27,7 +27,8 @@ class RasterizeBatch(Protocol):
 
     It may rely on checked arguments: gaussians (s n), cameras (s v) and background (s v 3) of one dtype on one device, both of
     which its row in :data:`dd3g.render.backends.BACKENDS` allows, all finite, scales >= 0, opacities in [0, 1], no sh_rest. Any of
-    s, n and v may be 0.
+    s, n and v may be 0. (With ``culls_bad_values`` in its row it may be called before the values were looked at; then it must end
+    without harm, and what it drew is thrown away.)
     It gives pictures (s v c h w) with gradients to the five fields of the Gaussians and to the background, none to the cameras,
     by the meaning of :mod:`dd3g.render.constants` and equations E7 to E10. ``tests/render/test_agreement.py`` holds it to that.
     """

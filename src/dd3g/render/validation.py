@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -27,6 +28,21 @@ def prepare_scenes(
     Raises:
         InputError: A shape, dtype, device or value that can't be rendered; the message names the argument and the first bad index.
     """
+    scenes, posed, colour, refuse_bad_values = lay_out_scenes(gaussians, cameras, background)
+    refuse_bad_values()
+    return scenes, posed, colour
+
+
+def lay_out_scenes(
+    gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "*shape"]
+) -> tuple[Gaussians, Cameras, Float[Tensor, "s v 3"], Callable[[], None]]:
+    """As :func:`prepare_scenes`, but the values are judged only when the last of what it gives is called, which raises InputError.
+
+    On a GPU the verdict is queued here and fetched while the host goes on, so that who draws first need not wait for it.
+
+    Raises:
+        InputError: A shape, dtype or device that can't be rendered.
+    """
     if gaussians.sh_rest is not None:
         raise InputError("gaussians.sh_rest: the rasterizer takes colours that are the same from every side; set sh_rest to None")
     _check_shapes(gaussians)
@@ -37,9 +53,13 @@ def prepare_scenes(
     tensors = {f"gaussians.{name}": getattr(scenes, name) for name in _FIELDS}
     tensors |= {"cameras.camera_from_world": posed.camera_from_world, "cameras.intrinsics": posed.intrinsics, "background": colour}
     _check_devices(tensors)
-    if not _all_good(tensors):
-        _refuse_first(tensors, batched=gaussians.means.ndim == 3, given=(cameras.intrinsics.ndim, background.ndim))
-    return scenes, posed, colour
+    all_good = _verdict(tensors)
+
+    def refuse_bad_values() -> None:
+        if not all_good():
+            _refuse_first(tensors, batched=gaussians.means.ndim == 3, given=(cameras.intrinsics.ndim, background.ndim))
+
+    return scenes, posed, colour, refuse_bad_values
 
 
 def _check_shapes(gaussians: Gaussians) -> None:
@@ -95,17 +115,29 @@ def _check_devices(tensors: dict[str, Tensor]) -> None:
             raise InputError(f"{name}: is on {tensor.device}, expected {device} like gaussians.means; move it with .to('{device}')")
 
 
-def _all_good(tensors: dict[str, Tensor]) -> bool:
-    """One pass over the memory and one wait for the device: a sum is finite only if all its terms are."""
+def _verdict(tensors: dict[str, Tensor]) -> Callable[[], bool]:
+    """Whether all values are good, to be asked later. One pass over the memory: a sum is finite only if all its terms are."""
     values = [tensor.detach() for tensor in tensors.values() if tensor.numel()]
     if not values:
-        return True
+        return lambda: True
     verdicts = [torch.stack([value.sum() for value in values]).isfinite().all(), (_focal(tensors) > 0).all()]
     if tensors["gaussians.opacities"].numel():
         least, most = torch.aminmax(tensors["gaussians.opacities"].detach())
         scale, length2 = tensors["gaussians.scales"].detach().amin(), _lengths2(tensors).amin()
         verdicts += [least >= 0, most <= 1, scale >= 0, length2 >= QUAT_LENGTH_MIN**2]
-    return bool(torch.stack(verdicts).all())
+    verdict = torch.stack(verdicts).all()
+    if verdict.device.type != "cuda":
+        return lambda: bool(verdict)
+    answer = torch.empty((), dtype=torch.bool, pin_memory=True)
+    answer.copy_(verdict, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(verdict.device))
+
+    def fetched() -> bool:
+        copied.synchronize()
+        return bool(answer)
+
+    return fetched
 
 
 def _refuse_first(tensors: dict[str, Tensor], *, batched: bool, given: tuple[int, int]) -> None:
