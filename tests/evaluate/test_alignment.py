@@ -13,7 +13,7 @@ from dd3g.core import NoiseKey, draw_noise
 from dd3g.core.model_file import save_model_file
 from dd3g.distill.explicit import psnr
 from dd3g.evaluate import AlignmentOptions
-from dd3g.evaluate.alignment import ImageFigures, bootstrap, compare, found_first, summary, variance_of
+from dd3g.evaluate.alignment import ImageFigures, bootstrap, compare, found_first, mean_distance, summary, variance_of
 from dd3g.evaluate.alignment_run import batches_of, compare_image, draws_of
 from dd3g.recipes.quadruple_batches import open_decoded
 from dd3g.student import PEPD
@@ -60,6 +60,7 @@ def test_a_student_that_is_the_teacher_finds_every_draw():
     assert found.paired_db > found.shuffled_db + 50
     assert found.paired_db > found.fresh_db + 50
     assert found.spread == pytest.approx(found.variance)
+    assert found.distance_ours == pytest.approx(found.distance)
 
 
 def test_its_shuffled_error_is_twice_the_variance():
@@ -77,6 +78,7 @@ def test_a_student_that_is_deaf_to_noise_is_at_chance_and_its_pairs_mean_nothing
     assert found.paired_db == pytest.approx(found.fresh_db, abs=1e-10)
     assert found.paired_mse == pytest.approx(found.shuffled_mse, rel=1e-10)
     assert found.spread == 0
+    assert found.distance_ours == 0 < found.distance
 
 
 def test_the_mean_over_draws_floors_at_their_variance():
@@ -167,7 +169,16 @@ def test_the_summary_tells_the_two_students_apart():
     assert good["images"] == 12
     assert good["draws"] == 60
     assert good["mse_over_variance"]["paired"]["mean"] < 0.1 < 1 < good["mse_over_variance"]["shuffled"]["mean"]
+    assert bad["diversity"]["mean"] == 0
+    assert good["diversity"]["mean"] == pytest.approx(0.95, rel=1e-5)  # a distance, and scaled as the pictures are
     json.dumps([good, bad], allow_nan=False)
+
+
+def test_distances_are_of_every_pair_once():
+    levels = torch.tensor([0.0, 0.1, 0.4])
+    views = levels[:, None, None, None, None].expand(3, 2, 3, 4, 4)
+    assert mean_distance(views) == pytest.approx((0.1 + 0.4 + 0.3) / 3)
+    assert mean_distance(views, lambda a, b: (a - b).square().mean((1, 2, 3))) == pytest.approx((0.01 + 0.16 + 0.09) / 3)
 
 
 def test_one_image_has_means_and_no_intervals():

@@ -124,6 +124,7 @@ def table_of_alignment(results: dict) -> str:
         f"views of a noise found            {_interval(retrieval['views_of_noise'])}, by chance {retrieval['chance']:.3f}",
         f"noise of views found              {_interval(retrieval['noise_of_views'])}, by chance {retrieval['chance']:.3f}",
         f"spread of ours / of the draws     {_interval(results['spread_over_variance'])}",
+        f"diversity, ours / of the draws    {_interval(results['diversity'])}",
     ]
     return "\n".join(lines)
 

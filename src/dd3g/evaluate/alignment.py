@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Distance = Callable[[Tensor, Tensor], Tensor]  # pictures (n, 3, h, w) in [0, 1], twice -> (n,)
 Render = Callable[[Tensor], Tensor]  # noise (n, v, c, l, l) -> views (n, v, 3, h, w) over the truth's background
 _PERFECT = 1e-10  # MSE: 100 dB, as everywhere
 _RESAMPLES = 2000
@@ -36,6 +37,8 @@ class ImageFigures:
     floor_mse: float  # D / (D - 1) of the variance
     variance: float  # of the draws' views, unbiased: what knowing the picture and not the noise leaves
     spread: float  # the same of the renders
+    distance: float  # mean over pairs of draws' views (D of method.md 9.3)
+    distance_ours: float  # the same of the renders; over the former, 1 where the student is as diverse as the teacher
     views_found: float  # share of renders whose nearest true views are their own draw's; ties count by their number
     noise_found: float  # share of true views whose nearest render is that of their own noise
 
@@ -48,6 +51,7 @@ def compare(
     render: Render,
     *,
     at_once: int = 8,
+    distance: Distance | None = None,
 ) -> tuple[ImageFigures, Float[Tensor, "d v 3 h w"]]:
     """Compares the renders of one picture's draws with every draw's views.
 
@@ -57,6 +61,7 @@ def compare(
         fresh: Noise of no draw.
         render: The student.
         at_once: Noises that it is given in one call.
+        distance: Between two pictures; the root of the mean squared difference where it is None.
 
     Returns:
         The figures, and the renders of ``noise``, cut to [0, 1].
@@ -81,6 +86,8 @@ def compare(
         floor_mse=floor.mean().item(),
         variance=variance_of(truth),
         spread=variance_of(ours),
+        distance=mean_distance(truth, distance),
+        distance_ours=mean_distance(ours, distance),
         views_found=found_first(likeness),
         noise_found=found_first(likeness.T),
     )
@@ -95,6 +102,14 @@ def errors_between(ours: Float[Tensor, "n v 3 h w"], truth: Float[Tensor, "d v 3
 def variance_of(views: Float[Tensor, "d v 3 h w"]) -> float:
     """Variance over draws (unbiased), mean over all values."""
     return views.double().var(0).mean().item()
+
+
+def mean_distance(views: Float[Tensor, "d v 3 h w"], distance: Distance | None = None) -> float:
+    """Mean distance of two draws, over all pairs and views."""
+    first, second = torch.triu_indices(len(views), len(views), 1)
+    measure = distance or (lambda a, b: (a - b).square().mean((1, 2, 3)).sqrt())
+    pairs = [measure(views[i], views[j]).mean() for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return torch.stack(pairs).double().mean().item()
 
 
 def found_first(likeness: Float[Tensor, "d d"]) -> float:
@@ -161,6 +176,7 @@ def summary(images: Sequence[ImageFigures], *, seed: int = 0) -> dict[str, Any]:
         "variance": _mean(variance),
         "mse_over_variance": {kind: interval(column(f"{kind}_mse"), variance) for kind in ("paired", "shuffled", "fresh")},
         "spread_over_variance": interval(column("spread"), variance),
+        "diversity": interval(column("distance_ours"), column("distance")),  # rho_div; below 1 a student is conservative
         "bootstrap": {"over": "images", "level": 0.95, "resamples": _RESAMPLES, "seed": seed},
     }
 

@@ -26,7 +26,8 @@ from dd3g.core.files import write_atomically, write_json
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
-from dd3g.evaluate.alignment import ImageFigures, compare, summary
+from dd3g.distill.codec_perceptual import CodecPerceptual
+from dd3g.evaluate.alignment import Distance, ImageFigures, compare, summary
 from dd3g.recipes.quadruple_batches import DecodedCollection, QuadrupleBatches, open_decoded
 from dd3g.recipes.student import render_batch
 from dd3g.recipes.student_batches import StudentDataConfig
@@ -89,6 +90,7 @@ def evaluate_alignment(options: AlignmentOptions, out: str | os.PathLike[str]) -
             f"--model {options.model}: takes noise of {student.config.noise_shape}, and {options.quadruples} holds {plan.latent_shape}; "
             "give a student that learnt from this teacher's quadruples"
         )
+    perceptual = CodecPerceptual(teacher.codec).to(options.device)  # needs no weights but those that are here
     batches = batches_of(decoded, options.split, options.device)
     images, left_out = draws_of(batches, options)
     progress, rows, figures, pictures = Progress(len(images), "images compared", quiet=options.quiet), [], [], []
@@ -96,7 +98,7 @@ def evaluate_alignment(options: AlignmentOptions, out: str | os.PathLike[str]) -
     draws_shown = min(_SHOWN_DRAWS, *(len(image.places) for image in images))
     for image in images:
         name = decoded.collection.inputs[image.image_id].name
-        one, truth, ours, picture = compare_image(student, batches, image, plan.latent_shape)
+        one, truth, ours, picture = compare_image(student, batches, image, plan.latent_shape, perceptual)
         figures.append(one)
         rows.append({"name": name, "image_id": image.image_id, **asdict(one)})
         if image.image_id in shown:
@@ -151,7 +153,7 @@ def draws_of(batches: QuadrupleBatches, options: AlignmentOptions) -> tuple[list
 
 
 def compare_image(
-    student: PEPD, batches: QuadrupleBatches, image: ImageDraws, shape: tuple[int, ...]
+    student: PEPD, batches: QuadrupleBatches, image: ImageDraws, shape: tuple[int, ...], distance: Distance | None = None
 ) -> tuple[ImageFigures, Float[Tensor, "d v 3 h w"], Float[Tensor, "d v 3 h w"], Float[Tensor, "4 p p"]]:
     """Figures of one image, its draws' views, ours, and the picture."""
     batch = batches.of(list(image.places))
@@ -166,7 +168,7 @@ def compare_image(
         asked = batches.of([image.places[0]] * count)  # draws differ in nothing else that the student is told
         return render_batch(student, replace(asked, noise=noise, target_alpha=silhouettes.expand(count, -1, -1, -1, -1)))[1].rgb
 
-    figures, ours = compare(truth, batch.noise, fresh.to(truth.device), render, at_once=_AT_ONCE)
+    figures, ours = compare(truth, batch.noise, fresh.to(truth.device), render, at_once=_AT_ONCE, distance=distance)
     return figures, truth, ours, batch.image[0]
 
 
