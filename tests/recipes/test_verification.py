@@ -11,6 +11,7 @@ from dd3g.core.errors import InputError
 from dd3g.distill.curriculum import Curriculum
 from dd3g.distill.implicit import ImplicitConfig, checked_implicit
 from dd3g.encoders.codec import Codec
+from dd3g.recipes.quadruple_batches import _together
 from dd3g.recipes.student import NO_VERIFIER, StudentLossConfig, place_batch, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.recipes.verification import Verifier, cameras_of, implicit_term, norm_of, request_of, verifier_of, verify
@@ -172,6 +173,14 @@ def test_the_cameras_stand_in_quarters_at_one_height(case, supervised):
     torch.testing.assert_close((flat * flat.roll(1, 1)).sum(-1), torch.zeros(4, 4), atol=1e-5, rtol=0)
     if supervised:
         torch.testing.assert_close(places[:, 0], torch.tensor([[0.0, 0.0, 1.5]]).expand(4, 3), atol=1e-5, rtol=0)
+
+
+def test_siblings_are_draws_of_one_picture_and_none_is_left_out():
+    draws = [[0, 3, 5], [1], [2, 4]]
+    assert _together(draws, 1) == [[k] for k in range(6)]  # the order of a collection, as it was
+    pairs = _together(draws, 2)
+    assert pairs == [[0, 3], [5, 0], [1, 1], [2, 4]]
+    assert {place for pair in pairs for place in pair} == set(range(6))
 
 
 @pytest.mark.parametrize(

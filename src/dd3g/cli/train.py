@@ -4,6 +4,7 @@ dd3g objects --procedural 200 --seed 1 --out views
 dd3g train views --preset tiny --out run --perceptual none --max-minutes 5
 dd3g train views --perceptual codec --codec codec.safetensors --dev views-dev --out run
 dd3g train quadruples views --teacher teacher.safetensors --dev views-dev --out run
+dd3g train views --teacher teacher.safetensors --set loss.implicit.balance=0.1 --out run       verified by the teacher as well
 torchrun --nproc-per-node 8 -m dd3g train views --device cuda --dev views-dev --out run
 """
 
@@ -29,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec, or 'bundled' (default: the one of --teacher)")
     parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from, or that verifies")
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
+    parser.add_argument("--freeze", default="", metavar="PARTS", help="parts that stay, by names: --freeze encoder,extraction")
+    parser.add_argument(
+        "--lora", type=int, metavar="RANK", help="with --init: low-rank updates of extraction and decoder alone, for small sets"
+    )
     parser.add_argument("--export", metavar="FOLDER", help="afterwards copy the best and the last model there in parts of at most 15 MB")
 
 
@@ -39,7 +44,14 @@ def run(options: argparse.Namespace) -> int:
     from dd3g.training.ranks import is_first_process
 
     wanted = StudentRunOptions(
-        views_run_of(options), options.preset, options.perceptual, options.teacher, options.graphs, codec=options.codec
+        views_run_of(options),
+        options.preset,
+        options.perceptual,
+        options.teacher,
+        options.graphs,
+        freeze=tuple(filter(None, options.freeze.split(","))),
+        lora=options.lora,
+        codec=options.codec,
     )
     run_student(wanted, options.out, session_of(options))
     if options.export and not options.dry_run and is_first_process():
