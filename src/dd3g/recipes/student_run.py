@@ -23,7 +23,9 @@ from dd3g.student.load import load_student
 from dd3g.student.presets import PRESETS
 from dd3g.teacher.teacher import Teacher, load_teacher
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
+from dd3g.training.tuning import tuned
 
+_ADAPTED = ("extraction", "decoder")  # what --lora updates
 _ASKED_GUIDANCE = 1.0  # of generation: the ODE that inverted, true views hang on
 
 
@@ -36,6 +38,8 @@ class StudentRunOptions:
     perceptual: PerceptualName = "lpips-squeeze"
     teacher: str | None = None  # whose codec decodes drawn quadruples, and who verifies
     graphs: bool = False
+    freeze: tuple[str, ...] = ()  # parts of the network that stay, by the beginning of their names
+    lora: int | None = None  # rank of updates of extraction and decoder, all else staying; None trains the weights
     codec: str | None = None  # whose features the perceptual distance compares; the teacher's where it is None
 
 
@@ -80,6 +84,10 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     check_device(session.device)
     if options.graphs and not session.device.startswith("cuda"):
         raise InputError(f"--graphs: records CUDA graphs, found --device {session.device}; leave it out, or train on a GPU")
+    if options.graphs and (options.freeze or options.lora or session.recompute or session.compile or session.parallel == "fsdp"):
+        raise InputError("--graphs: not together with --freeze, --lora, --recompute, --compile or --parallel fsdp; leave one out")
+    if options.lora and not options.run.init:
+        raise InputError("--lora: needs weights to update; give them with --init, for example --init bundled")
     config = resolve(options)
     codec = _codec_perceptual(config.loss.perceptual, options)
     folders, views = [list(g) for g in partition(options.run.views)]
@@ -114,7 +122,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         start = load_student(options.run.init)
         _start_from(cast(PEPD, recipe.network), start.network)
         recipe = replace(recipe, identity={**recipe.identity, "init": start.digest})
-    return fit(recipe, config.fit, out, session)
+    return fit(tuned(recipe, frozen=options.freeze, lora=options.lora, adapted=_ADAPTED), config.fit, out, session)
 
 
 def run_encoder(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:

@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.checkpoint import checkpoint
 
+from dd3g.core.errors import InputError
 from dd3g.training.ranks import Ranks
 
 Parallel = Literal["ddp", "fsdp"]
@@ -39,6 +41,9 @@ def spread(loss: LossOf, parallel: Parallel, ranks: Ranks) -> nn.Module:
     """The loss whose gradients are the means over all ranks.
 
     With ``fsdp`` the parameters of ``loss.network`` become shards, in place: whoever holds them must ask for them anew.
+
+    Raises:
+        InputError: Low-rank updates are to be sharded.
     """
     if ranks.world == 1:
         return loss
@@ -50,6 +55,8 @@ def spread(loss: LossOf, parallel: Parallel, ranks: Ranks) -> nn.Module:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    if any(is_parametrized(module) for module in loss.modules()):
+        raise InputError("--parallel fsdp: not with --lora, whose trained weights are few; leave it out")
     device = next(loss.parameters()).device.type
     mesh = init_device_mesh(device, (ranks.world,))
     for block in blocks_of(loss.network):
