@@ -26,6 +26,8 @@ def add_run(parser: argparse.ArgumentParser, *, steps: str = "", batch: str = "p
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores of the process)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--dry-run", action="store_true", help="print parameters, memory and time from three steps; write nothing")
+    parser.add_argument("--tensorboard", action="store_true", help="curves also to RUN/tensorboard (extra tensorboard)")
+    parser.add_argument("--wandb", action="store_true", help="curves also to Weights & Biases (extra wandb)")
     several = parser.add_argument_group("several processes", "torchrun --nproc-per-node 8 -m dd3g ... starts one on each GPU")
     several.add_argument(
         "--parallel", choices=("ddp", "fsdp"), default="ddp", help="each has the whole network (ddp, default), or a shard of it (fsdp)"
@@ -52,6 +54,8 @@ def session_of(options: argparse.Namespace) -> SessionConfig:
         parallel=options.parallel,
         recompute=options.recompute,
         dry_run=options.dry_run,
+        tensorboard=options.tensorboard,
+        wandb=options.wandb,
         compile=options.compile,
     )
 

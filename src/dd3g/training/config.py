@@ -40,6 +40,8 @@ class SessionConfig:
     quiet: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"  # several ranks: each with the whole network, or with a shard of it
     recompute: bool = False  # activations of blocks in the backward pass instead of keeping them
+    tensorboard: bool = False  # events also to RUN/tensorboard
+    wandb: bool = False  # and to Weights & Biases
     dry_run: bool = False  # say what the run will take, and write nothing
     compile: bool = False  # blocks, by torch.compile; last bits differ
 

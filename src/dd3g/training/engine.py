@@ -40,6 +40,7 @@ from dd3g.training.ranks import Ranks, joined_ranks, processes_here
 from dd3g.training.recipe import Batch, Recipe
 from dd3g.training.rehearsal import rehearse
 from dd3g.training.report import write_report
+from dd3g.training.trackers import tensorboard, wandb
 from dd3g.training.trainee import Trainee, is_finite
 
 _MOST_SKIPPED_IN_A_ROW = 10
@@ -89,6 +90,9 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
         sweep_partial(run)
         write_json(run / "config.json", {**identity, "about": _machine(device, ranks, session)})
 
+    trackers = [tensorboard(run)] if session.tensorboard and ranks.first else []
+    trackers += [wandb(run, identity)] if session.wandb and ranks.first else []
+
     def keep(path: Path) -> None:
         state = trainee.state(step, identity, best, spent + time.monotonic() - started)
         if ranks.first:
@@ -105,7 +109,7 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
     logged_step, skipped = step, 0
     sums: dict[str, float] = {}
     with (
-        Journal(run / "metrics.jsonl" if ranks.first else None, step) as journal,
+        Journal(run / "metrics.jsonl" if ranks.first else None, step, trackers) as journal,
         _stop_flag() as stopping,
         _Ahead(recipe, step, device) as ahead,
     ):

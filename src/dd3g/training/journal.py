@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import OutputError
 from dd3g.core.files import write_atomically
+from dd3g.training.trackers import Track
 
 
 class Journal:
@@ -16,8 +18,8 @@ class Journal:
     Without a path, which is for ranks that only help, it keeps nothing.
     """
 
-    def __init__(self, path: Path | None, resume_step: int) -> None:
-        self._file = None
+    def __init__(self, path: Path | None, resume_step: int, trackers: Sequence[Track] = ()) -> None:
+        self._file, self._trackers = None, trackers
         if path is None:
             return
         kept = [event for event in read_journal(path) if event.get("step", 0) <= resume_step]
@@ -31,6 +33,8 @@ class Journal:
             try:
                 self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
                 self._file.flush()
+                for track in self._trackers:
+                    track(kind, step, values)
             except OSError as error:
                 raise OutputError(
                     f"{self._file.name}: can't be written ({error.strerror}); is the disk full? make room, and the same command goes on"
