@@ -7,8 +7,8 @@ early training). Where the folder of the prototype is found, both are timed in i
 pairs of ours / prototype, in processor time, which other work on the machine disturbs less than wall time.
 
 Absolute figures depend on the machine. The yardsticks of the same run don't: the rate of fused multiply-adds, the rate of memory, a
-plain scalar compositor that goes splat by splat over its box, and the oracle. The last lines say PASS or FAIL, and the script ends
-with status 1 if one fails. With a GPU the part of rasterizer_gpu.py follows.
+plain scalar compositor that goes splat by splat over its box, and the oracle. The last lines say PASS, FAIL or OPEN (no core was
+free to judge by), and the script ends with status 1 if one fails. With a GPU the part of rasterizer_gpu.py follows.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from rasterizer_yardsticks import compositing_ms, copy_gbytes, counted, fma_gflo
 
 # bars
 MOST_OF_PROTOTYPE, LEAST_OF_SCALAR, LEAST_OF_PROBE = 1.03, 7.0, 0.93
+FREE_SECOND_CORE = 1.5  # what the probe gains by a second thread, at least, if there is a second core to judge by
 
 
 # ---------------------------------------------------------------- timing
@@ -265,10 +266,10 @@ def measure_yardsticks(report: dict[str, Any], options: argparse.Namespace) -> N
     print(f"two threads against one, wall time, B shell: {ours:.2f} times, the probe of multiply-adds {probe:.2f} times")
 
 
-def verdicts(report: dict[str, Any]) -> list[tuple[bool, str]]:
-    """The bars, and whether this run holds them."""
+def verdicts(report: dict[str, Any]) -> list[tuple[bool | None, str]]:
+    """The bars, and whether this run holds them; None where the machine left no way to tell."""
     ratios = {f"{row['point']} {row['scene']} {row['threads']}": row["ratio"] for row in report["points"] if "ratio" in row}
-    lines = []
+    lines: list[tuple[bool | None, str]] = []
     if ratios:
         worst = max(ratios, key=lambda name: ratios[name])
         lines.append((ratios[worst] <= MOST_OF_PROTOTYPE, f"ratio to the prototype {ratios[worst]} ({worst}), at most {MOST_OF_PROTOTYPE}"))
@@ -278,9 +279,11 @@ def verdicts(report: dict[str, Any]) -> list[tuple[bool, str]]:
             (factor >= LEAST_OF_SCALAR, f"compositing {factor:.1f} times the scalar loop ({row['scene']}), at least {LEAST_OF_SCALAR}")
         )
     probe, ours = report["thread_gains"]["probe"], report["thread_gains"]["ours"]
-    lines.append(
-        (ours >= LEAST_OF_PROBE * probe, f"two threads gain {ours / probe:.2f} of what the probe gains, at least {LEAST_OF_PROBE}")
-    )
+    if probe >= FREE_SECOND_CORE:
+        bar = f"two threads gain {ours / probe:.2f} of what the probe gains, at least {LEAST_OF_PROBE}"
+        lines.append((ours >= LEAST_OF_PROBE * probe, bar))
+    else:
+        lines.append((None, f"two threads: the probe gains {probe:.2f} times, so no second core was free to judge by"))
     lines.append((len(set(report["digests"].values())) == 1, f"the same bits for {', '.join(report['digests'])}"))
     return lines
 
@@ -311,10 +314,10 @@ def main() -> None:
     judged = verdicts(report)
     report["verdicts"] = [{"pass": held, "bar": bar} for held, bar in judged]
     for held, bar in judged:
-        print(f"{'PASS' if held else 'FAIL'}: {bar}")
+        print(f"{'OPEN' if held is None else 'PASS' if held else 'FAIL'}: {bar}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(0 if all(held for held, _ in judged) else 1)
+    sys.exit(1 if any(held is False for held, _ in judged) else 0)
 
 
 if __name__ == "__main__":
