@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--dev", required=True)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # networks this small wait more than they compute
     dev, perceptual = open_pack(options.dev, quiet=True), load_codec_perceptual(teacher=options.teacher)
     seeds = sorted(folder.name.removeprefix("joint-") for folder in options.out.glob("joint-*"))
     found = {arm: [measures(options.out / f"{arm}-{seed}" / "last.safetensors", dev, perceptual) for seed in seeds] for arm in ARMS}
