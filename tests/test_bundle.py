@@ -8,27 +8,35 @@ import torch
 
 import dd3g
 from dd3g.core import NoiseKey, canonical_rig
+from dd3g.core.model_file import load_model_file
 from dd3g.core.noise import digest
 from dd3g.core.views import composite
+from dd3g.core.weights import bundled
 from dd3g.distill.explicit import psnr
+from dd3g.encoders.codec import load_codec
 from dd3g.evaluate.mean_object import bundled_mean_object
 from dd3g.evaluate.protocol import Protocol
 from dd3g.photos.mask_network import load_bundled
 from dd3g.render import rasterize
 from dd3g.student.inference import infer
 from dd3g.student.load import load_student
+from tests.extras import needs_train
 from tests.recipes.blobs import blob, views_of
 
 ASSETS = Path(dd3g.__file__).parent / "assets"
 
 
-@pytest.mark.parametrize(("name", "most_bytes"), [("student", 25e6), ("background", 2e6), ("mean_object", 1e6)])
+@pytest.mark.parametrize(("name", "most_bytes"), [("student", 25e6), ("background", 2e6), ("mean_object", 1e6), ("codec", 1e6)])
 def test_weights_are_small_and_have_a_card(name, most_bytes):
     file = ASSETS / f"{name}.safetensors"
     assert file.stat().st_size <= most_bytes
     card = (ASSETS / f"{'student' if name == 'mean_object' else name}.md").read_text()
     for word in ("Data", "licence", "Apache-2.0", "cannot"):
         assert word in card, word
+
+
+def test_all_weights_together_stay_small():
+    assert sum(file.stat().st_size for file in ASSETS.glob("*.safetensors")) <= 40e6
 
 
 def test_the_student_names_the_data_it_was_trained_on():
@@ -49,6 +57,33 @@ def test_the_student_shows_the_picture_from_its_own_side_and_a_solid_object_from
         inside = views.alpha[side] > 0.5
         assert ours.alpha[side][inside].mean() > 0.6, side
         assert ours.alpha[side][~inside].mean() < 0.1, side
+
+
+@needs_train
+def test_the_codec_gives_back_colour_and_alpha_of_objects_that_it_never_saw():
+    from dd3g.objects import SKY, make_object, render_views
+
+    codec, found, overlaps = load_codec(), [], []
+    for seed in range(10**9, 10**9 + 8):
+        views = render_views(make_object(seed), canonical_rig(128, 15.0), SKY)
+        rgba = torch.cat([views.rgb, views.alpha], 1)
+        latents = codec.encode(rgba)
+        assert latents.shape == (4, 4, 16, 16)
+        assert latents.abs().max() < 6  # a diffusion model finds them easy
+        made = codec.decode(latents)
+        for background in (torch.ones(3), torch.tensor([0.1, 0.4, 0.2])):
+            ours, truth = (composite(pictures[:, :3], pictures[:, 3:], background) for pictures in (made, rgba))
+            found.append(psnr(ours, truth).mean().item())
+        ours, truth = made[:, 3] > 0.5, views.alpha[:, 0] > 0.5
+        overlaps.append(((ours & truth).sum() / (ours | truth).sum()).item())
+    # each by itself may be harder: dense patterns are lost at 8 x 8 pixels a place
+    assert sum(found) / len(found) > 28
+    assert sum(overlaps) / len(overlaps) > 0.95
+
+
+def test_the_codec_names_the_data_it_was_trained_on():
+    about = load_model_file(bundled("codec"), "codec").about
+    assert sum(part["objects"] for part in about["data"]) > 1000
 
 
 def test_the_cutout_finds_a_ball_on_a_table():

@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     codec = networks.add_parser("codec", help="pictures with alpha <-> latents, in which the teacher works")
     add_views(codec)
     codec.add_argument("--preset", default="small", help="tiny or small (default: small)")
-    codec.add_argument("--init", metavar="CKPT", help="start from this codec's weights")
+    codec.add_argument("--init", metavar="CKPT", help="start from this codec's weights; 'bundled' for the package's own")
 
     unet = networks.add_parser("unet", help="the teacher: a diffusion model of four views given one picture")
     add_views(unet)
-    unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works")
+    unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works; 'bundled' for the package's own")
     unet.add_argument("--preset", default="small", help="tiny, for views of 64 px, or small, for 128 (default: small)")
     unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead")
     unet.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")

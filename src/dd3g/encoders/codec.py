@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly
 from dd3g.core.views import premultiplied, unpremultiply
+from dd3g.core.weights import bundled
 
 KIND = "codec"
+BUNDLED = "bundled"
 FACTOR = 8  # pixels of a side to one latent
 # What the four latents begin as: weights of premultiplied red, green, blue and of alpha, then about their spread and their mean.
 _LATENT_ROWS = (
@@ -160,17 +163,22 @@ def _carry(layer: nn.Conv2d, matrix: Float[Tensor, "4 4"], kernel: Float[Tensor,
         layer.bias[:4] = 0
 
 
-def load_codec(path: str | os.PathLike[str]) -> Codec:
-    """Loads a codec that `dd3g teach codec` wrote; in evaluation mode, without gradients.
+def codec_path(codec: str | os.PathLike[str]) -> Path:
+    """The file of a codec: the package's own for "bundled", else that path."""
+    return bundled(KIND) if codec == BUNDLED else Path(codec)
+
+
+def load_codec(codec: str | os.PathLike[str] = BUNDLED) -> Codec:
+    """Loads a codec: the package's own, or one that `dd3g teach codec` wrote; in evaluation mode, without gradients.
 
     Raises:
         CheckpointError: No such file, damaged, or of another architecture.
     """
-    file = load_model_file(path, KIND)
+    file = load_model_file(codec_path(codec), KIND)
     try:
         sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in file.config.items()}
-        codec = Codec(CodecConfig(**sizes))
+        network = Codec(CodecConfig(**sizes))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{file.path}: no codec has its configuration ({error}); use the dd3g version that wrote it") from None
-    load_strictly(codec, file)
-    return codec.eval().requires_grad_(False)
+    load_strictly(network, file)
+    return network.eval().requires_grad_(False)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from dd3g.core.noise import digest
-from dd3g.encoders.codec import CodecConfig, load_codec
+from dd3g.encoders.codec import CodecConfig, codec_path, load_codec
 from dd3g.recipes.codec import CodecDataConfig, CodecLossConfig, codec_recipe
 from dd3g.recipes.presets import CODECS, find_preset
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
@@ -46,5 +45,5 @@ def run_codec(options: ViewsRunOptions, out: str | os.PathLike[str], session: Se
     )
     if start is not None and options.init is not None:
         recipe.network.load_state_dict(start.state_dict())
-        recipe = replace(recipe, identity={**recipe.identity, "init": digest(Path(options.init).read_bytes())})
+        recipe = replace(recipe, identity={**recipe.identity, "init": digest(codec_path(options.init).read_bytes())})
     return fit(recipe, config.fit, out, session)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, cast
 
 from dd3g.core.errors import InputError
 from dd3g.core.noise import digest
-from dd3g.encoders.codec import FACTOR, load_codec
+from dd3g.encoders.codec import FACTOR, codec_path, load_codec
 from dd3g.recipes.presets import TEACHERS, find_preset
 from dd3g.recipes.teacher import TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
@@ -50,7 +49,7 @@ def run_teacher(
 
     Args:
         options: With ``init``, a teacher to go on from, or else without.
-        codec: The file of the codec in whose latents a new teacher works; None with ``options.init``, which holds its own.
+        codec: The file of the codec in whose latents a new teacher works, or "bundled"; None with ``options.init``, which holds its own.
         out: Folder of the run.
         session: This sitting.
         preset: Sizes of a new teacher.
@@ -77,7 +76,7 @@ def run_teacher(
         used, told = start.codec, {"init": start.digest}
     else:
         assert codec is not None  # one of the two is given
-        used, told = load_codec(codec), {"codec": digest(Path(codec).read_bytes())}
+        used, told = load_codec(codec), {"codec": digest(codec_path(codec).read_bytes())}
     recipe = teacher_recipe(
         config.model,
         used,
