@@ -37,7 +37,7 @@ def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, na
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="the extra 'tensorboard' is not installed")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_reads_what_the_journal_says(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportMissingImports] - an extra
 
     fit(toy_recipe(), replace(CONFIG, steps=8), tmp_path, replace(QUIET, tensorboard=True))
     read = EventAccumulator(str(tmp_path / "tensorboard"))

@@ -28,8 +28,8 @@ def launch(arguments: Sequence[str], ranks: int, device: str) -> int:
     if ranks < 1:
         raise InputError(f"--ranks {ranks}: expected 1 or more")
     require("ray.train.torch", "ray")
-    from ray.train import ScalingConfig
-    from ray.train.torch import TorchTrainer
+    from ray.train import ScalingConfig  # pyright: ignore[reportMissingImports] - an extra
+    from ray.train.torch import TorchTrainer  # pyright: ignore[reportMissingImports] - an extra
 
     gpu = device.startswith("cuda")
     trainer = TorchTrainer(
