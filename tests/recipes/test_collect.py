@@ -137,6 +137,16 @@ def test_a_lease_of_another_machine_is_taken_over_when_it_is_not_renewed(tmp_pat
         assert ours
 
 
+def test_a_lease_whose_holder_was_killed_before_it_had_written_its_name_does_not_wait_long(tmp_path):
+    path = tmp_path / "u.lease"
+    path.touch()
+    with lease(tmp_path, "u") as ours:
+        assert not ours  # it may be written any moment
+    os.utime(path, (time.time() - 10, time.time() - 10))
+    with lease(tmp_path, "u") as ours:
+        assert ours
+
+
 def test_damage_is_found_and_made_again(drawn, pictures, teacher, tmp_path, capsys):
     out = tmp_path / "q"
     shutil.copytree(drawn, out)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 RENEWED_EVERY_S = 15.0
 STALE_AFTER_S = 90.0
+_WRITTEN_WITHIN_S = 5.0  # of its making a lease says whose it is, unless its holder was killed in between
 
 
 @contextlib.contextmanager
@@ -57,15 +58,15 @@ def sweep_stale(folder: Path) -> None:
 def is_stale(path: Path) -> bool:
     """Whether the holder is gone: a process of this machine that is no more, or one that has not renewed it for long."""
     try:
-        old = time.time() - path.stat().st_mtime > STALE_AFTER_S
+        age_s = time.time() - path.stat().st_mtime
         text = path.read_text()
     except FileNotFoundError:
         return True
     try:
         holder = json.loads(text)
-        return old or (holder["host"] == socket.gethostname() and not _lives(int(holder["process"])))
+        return age_s > STALE_AFTER_S or (holder["host"] == socket.gethostname() and not _lives(int(holder["process"])))
     except (ValueError, KeyError, TypeError):
-        return old  # its holder was killed while it was written
+        return age_s > _WRITTEN_WITHIN_S
 
 
 def _claim(path: Path) -> bool:
