@@ -128,6 +128,15 @@ def test_kill_9_at_random_moments_loses_nothing_but_time(tmp_path):
     assert not list(tmp_path.rglob(".partial-*"))
 
 
+def test_what_a_kill_left_half_written_is_swept_by_the_next_start(tmp_path):
+    left = [tmp_path / ".partial-a.json", tmp_path / "checkpoints" / ".partial-b.pt"]
+    left[1].parent.mkdir()
+    for path in left:
+        path.write_bytes(b"half")
+    fit(toy_recipe(), replace(CONFIG, steps=1), tmp_path, QUIET)
+    assert not [path for path in left if path.exists()]
+
+
 def test_time_is_up_and_the_same_call_goes_on(tmp_path):
     result = fit(toy_recipe(), CONFIG, tmp_path, replace(QUIET, max_minutes=0.0))
     assert result["step"] == 1

@@ -87,7 +87,8 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
         step, best, spent = state.step, state.best, state.seconds
         del state
     if ranks.first:
-        sweep_partial(run)
+        for folder in (run, last.parent):
+            sweep_partial(folder)
         write_json(run / "config.json", {**identity, "about": _machine(device, ranks, session)})
 
     trackers = [tensorboard(run)] if session.tensorboard and ranks.first else []
