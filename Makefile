@@ -22,7 +22,7 @@ demo: $(BIN)/dd3g ## a photograph of a coffee cup to a splat: demo/coffee.ply, .
 	@echo "look at demo/coffee.png and demo/coffee.mp4; drop demo/coffee.ply into a splat viewer"
 
 test: $(VENV)/dev ## all tests under 8 minutes on 2 cores
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/dev ## what takes longer: overfitting, long runs
 	$(BIN)/python -m pytest -m slow
