@@ -1,31 +1,25 @@
-"""The multi-view noise predictor: diffusers' UNet2DConditionModel, folded so that all views of an object attend to each other.
+"""Our own teacher's noise predictor: the multi-view network, told of the picture by an image encoder that learns with it.
 
-    z (b, 4, c, l, l) at time t, cameras (b, 4, 16) ----------------------+
-    II's latents (b, c, l, l): a fifth frame, clean, its camera all zeros --+--> UNet, self-attention over 5 frames --> 4 predictions
-    II --ImageEncoder--> tokens (b, n, d) --cross-attention-----------------+
+    II --codec--> latents: a clean frame beside the views
+    II --ImageEncoder--> tokens --cross-attention--> every frame
 
-As in ImageDream's "pixel" model: the fifth frame never holds noise, and what is predicted for it is dropped. Without a condition (for
-guidance) its latents are zero and its tokens a learned list; the cameras stay. diffusers is imported here alone, and late: that takes
-seconds.
+As in ImageDream's "pixel" model (:mod:`dd3g.teacher.imagedream`), whose network this is in small. Without a condition (for guidance) the
+latents are zero and the tokens a learned list; the cameras stay.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dd3g.core.errors import InputError, require
+from dd3g.core.errors import InputError
 from dd3g.encoders import ImageEncoder, ImageEncoderConfig
+from dd3g.teacher.multi_view import Condition, UNetShape, multi_view_unet, predict_views
 
-if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
-
-CAMERA_NUMBERS = 16
 _GROUPS = 16  # of GroupNorm: two channels each where the network is narrowest
 
 
@@ -47,6 +41,14 @@ class TeacherConfig:
     encoder: ImageEncoderConfig = field(default_factory=_small_encoder)
     prediction: Literal["epsilon", "v"] = "epsilon"
 
+    @property
+    def unet(self) -> UNetShape:
+        """Sizes of the multi-view network."""
+        return UNetShape(
+            self.views, self.latent_channels, self.latent_size, self.channels, self.attention, self.layers, self.head_width, _GROUPS,
+            self.encoder.width,
+        )  # fmt: skip
+
 
 class MultiViewUNet(nn.Module):
     """Predicts noise (or v) in the latents of an object's views.
@@ -61,7 +63,7 @@ class MultiViewUNet(nn.Module):
         self.config = config
         self.encoder = ImageEncoder(config.encoder)
         self.nothing = nn.Parameter(torch.randn(1, self.encoder.token_count, config.encoder.width) * 0.02)
-        self.unet = _unet(config)
+        self.unet = multi_view_unet(config.unet)
 
     def condition(self, image: Float[Tensor, "b 4 h w"], image_latents: Float[Tensor, "b c l l"]) -> Condition:
         """II as the network wants it.
@@ -93,82 +95,4 @@ class MultiViewUNet(nn.Module):
             cameras: :meth:`dd3g.core.Cameras.conditions` of the views, in the frame in which the input stands at azimuth 0.
             condition: From :meth:`condition` or :meth:`unconditioned`.
         """
-        b, views = z.shape[:2]
-        frames = torch.cat([z, condition.latents[:, None]], 1)
-        told = torch.cat([cameras, torch.zeros_like(cameras[:, :1])], 1)
-        made = self.unet(
-            frames.flatten(0, 1),
-            t.repeat_interleave(views + 1),
-            encoder_hidden_states=condition.tokens.repeat_interleave(views + 1, 0),
-            class_labels=told.flatten(0, 1),
-        ).sample
-        return made.unflatten(0, (b, views + 1))[:, :views]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What the network knows of the input picture."""
-
-    latents: Float[Tensor, "b c l l"]
-    tokens: Float[Tensor, "b n d"]
-
-    def joined(self, other: Condition) -> Condition:
-        """Two conditions as one batch: both halves of guidance in one call."""
-        return Condition(torch.cat([self.latents, other.latents]), torch.cat([self.tokens, other.tokens]))
-
-    def where(self, keep: Float[Tensor, " b"], other: Condition) -> Condition:
-        """This condition where ``keep`` is 1, the other where it is 0."""
-        return Condition(
-            torch.where(keep[:, None, None, None] > 0, self.latents, other.latents),
-            torch.where(keep[:, None, None] > 0, self.tokens, other.tokens),
-        )
-
-
-class FoldedAttention:
-    """diffusers' attention processor with the frames of an object in one sequence: (b f, l, d) becomes (b, f l, d) for self-attention."""
-
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
-
-    def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask: Tensor | None = None, **_: Any
-    ) -> Tensor:
-        """One attention; cross-attention stays frame by frame, all frames of an object being given the same tokens."""
-        alone = encoder_hidden_states is None
-        batch, places, _width = hidden_states.shape
-        if alone:
-            hidden_states = hidden_states.unflatten(0, (-1, self.frames)).flatten(1, 2)
-        context = hidden_states if alone else encoder_hidden_states
-        q, k, v = (
-            project(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for project, x in ((attn.to_q, hidden_states), (attn.to_k, context), (attn.to_v, context))
-        )
-        joined = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        made = attn.to_out[1](attn.to_out[0](joined))
-        return made.unflatten(1, (self.frames, places)).flatten(0, 1) if alone else made.reshape(batch, places, -1)
-
-
-def _unet(config: TeacherConfig) -> UNet2DConditionModel:
-    require("diffusers", "train")
-    from diffusers import UNet2DConditionModel
-
-    down = tuple("CrossAttnDownBlock2D" if there else "DownBlock2D" for there in config.attention)
-    up = tuple("CrossAttnUpBlock2D" if there else "UpBlock2D" for there in reversed(config.attention))
-    heads = tuple(width // config.head_width for width in config.channels)
-    unet = UNet2DConditionModel(
-        sample_size=config.latent_size,
-        in_channels=config.latent_channels,
-        out_channels=config.latent_channels,
-        down_block_types=down,
-        up_block_types=up,
-        block_out_channels=config.channels,
-        layers_per_block=config.layers,
-        cross_attention_dim=config.encoder.width,
-        attention_head_dim=heads,  # pyright: ignore[reportArgumentType] - their type says one; their name says width and means number
-        norm_num_groups=_GROUPS,
-        use_linear_projection=True,
-        class_embed_type="projection",
-        projection_class_embeddings_input_dim=CAMERA_NUMBERS,
-    )
-    unet.set_attn_processor(FoldedAttention(config.views + 1))  # pyright: ignore[reportArgumentType] - any callable of this shape will do
-    return unet
+        return predict_views(self.unet, z, t, cameras, condition)

@@ -28,7 +28,8 @@ from dd3g.core.views import resized
 from dd3g.encoders import ImageEncoderConfig
 from dd3g.encoders.codec import FACTOR, Codec, CodecConfig
 from dd3g.teacher import ddim
-from dd3g.teacher.network import Condition, MultiViewUNet, TeacherConfig
+from dd3g.teacher.multi_view import Condition
+from dd3g.teacher.network import MultiViewUNet, TeacherConfig
 from dd3g.teacher.schedule import Schedule, scaled_linear
 
 KIND = "teacher"
