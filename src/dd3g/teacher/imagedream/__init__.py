@@ -1,0 +1,1 @@
+"""ImageDream as the teacher: its checkpoints, and its network on stock classes."""

@@ -1,0 +1,210 @@
+"""What lies at a path: which layout, which parts, how large, and what is wrong with it. No tensor is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dd3g.core.errors import CheckpointError
+from dd3g.core.files import is_file, is_folder
+from dd3g.teacher.imagedream.buffers import schedule_tables
+from dd3g.teacher.imagedream.guess import guess_text, guess_unet, guess_vae, guess_vision
+from dd3g.teacher.imagedream.layouts import (
+    PARTS,
+    PORT_FOLDERS,
+    PORT_PREFIXES,
+    POSITION_IDS,
+    PREFIXES,
+    REQUIRED,
+    Layout,
+    faults,
+    stored_shapes,
+)
+from dd3g.teacher.imagedream.rows import Shape, parameters
+from dd3g.teacher.imagedream.siblings import port_refusal, refusal
+from dd3g.teacher.imagedream.sizes import PUBLISHED, Sizes, sizes_from_json
+from dd3g.teacher.imagedream.stored import Stored, open_stored, read_settings
+
+KIND = "imagedream"
+FORMAT = 1  # of teacher.json
+SETTINGS = "teacher.json"
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class FoundPart:
+    """One of the four networks as it lies there."""
+
+    stored: Stored
+    faults: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers stored, whatever their names."""
+        return parameters(self.stored.shapes.values())
+
+    @property
+    def storage(self) -> str:
+        """The numbers' type, or types: ``"float16"``."""
+        return ", ".join(sorted({str(kind).removeprefix("torch.") for kind in self.stored.dtypes.values()}))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint of ImageDream's family, usable or not."""
+
+    path: Path
+    layout: Layout
+    sizes: Sizes
+    parts: Mapping[FoundPart]
+    whole: Stored | None = None  # of the original: the file, with its noise schedule
+    settings: Mapping[str, Any] = field(default_factory=dict)  # teacher.json
+    schedule: Mapping[str, Any] = field(default_factory=dict)  # the port's scheduler
+    stray: tuple[str, ...] = ()  # names that belong to no part
+    refusal: str | None = None  # why it is another network
+
+    @property
+    def faults(self) -> list[str]:
+        """What is missing, unexpected and misshapen, in all parts."""
+        absent = [f"missing the whole {part}" for part in REQUIRED if part not in self.parts]
+        return [*absent, *(fault for part in self.parts.values() for fault in part.faults), *(f"unexpected {name}" for name in self.stray)]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of tensors."""
+        return [self.whole.path] if self.whole else [part.stored.path for part in self.parts.values()]
+
+
+def find(path: Path) -> Found:
+    """Looks at a file or folder.
+
+    Raises:
+        CheckpointError: Nothing is there, it can't be opened, or it has nothing of a U-Net of Stable Diffusion's kin.
+    """
+    if is_file(path):
+        return _original(open_stored(path))
+    if not is_folder(path):
+        raise CheckpointError(f"{path}: no such file or folder; give ImageDream's .pt, the folder of its port, or a hub's OWNER/NAME")
+    settings = read_settings(path / SETTINGS)
+    if settings:
+        return _converted(path, settings)
+    if is_folder(path / "unet"):
+        return _port(path)
+    raise CheckpointError(f"{path}: a folder without {SETTINGS} and without unet/, so not ImageDream's; give the folder that holds them")
+
+
+def _original(whole: Stored) -> Found:
+    named = {part: whole.below(PREFIXES[part]) for part in ("unet", "vae")}
+    clip = whole.below(PREFIXES["text"])
+    vision = [name for name in clip.shapes if name.startswith("visual.")]
+    if not named["unet"].shapes:
+        raise CheckpointError(f"{whole.path}: {_what_else(whole)}; give ImageDream's sd-v2.1-base-4view-ipmv.pt or the folder of its port")
+    if clip.shapes:
+        named["text"] = clip.only([name for name in clip.shapes if name not in vision])
+        named["vision"] = clip.only(vision)
+    sizes, parts = _fitted({part: stored for part, stored in named.items() if stored.shapes}, "original", PREFIXES, {})
+    known = (*PREFIXES.values(),)
+    tables = schedule_tables()
+    stray = [name for name in whole.shapes if not name.startswith(known) and name not in tables]
+    return Found(whole.path, "original", sizes, parts, whole, stray=(*stray, *whole.others), refusal=refusal(named["unet"].shapes))
+
+
+def _what_else(whole: Stored) -> str:
+    if "dd3g" in whole.header:
+        return "a network of dd3g's own, not ImageDream"
+    if "conv_in.weight" in whole.shapes or "down_blocks.0.resnets.0.conv1.weight" in whole.shapes:
+        return "a stock U-Net alone, without the folder it came in"
+    if "visual.conv1.weight" in whole.shapes:
+        return "OpenCLIP's towers alone, without a U-Net"
+    return f"{len(whole.shapes)} tensors, none of them of a U-Net below '{PREFIXES['unet']}'"
+
+
+def _port(folder: Path) -> Found:
+    index, unet_settings = read_settings(folder / "model_index.json"), read_settings(folder / "unet" / "config.json")
+    named: dict[Stored] = {}
+    heads: dict[str, int] = {}
+    for part in PARTS:
+        place = folder / PORT_FOLDERS[part]
+        if not is_folder(place):
+            continue
+        stored = open_stored(_weights_file(place))
+        if part in PORT_PREFIXES:
+            lower = stored.below(PORT_PREFIXES[part])
+            stored = lower if lower.shapes else stored
+            stored = stored.only([name for name in stored.shapes if name != POSITION_IDS])
+            count = read_settings(place / "config.json").get("num_attention_heads")
+            heads |= {part: count} if isinstance(count, int) and count > 0 else {}
+        named[part] = stored
+    sizes, parts = _fitted(named, "port", PORT_PREFIXES, heads)
+    scheduler = read_settings(folder / "scheduler" / "scheduler_config.json")
+    reason = port_refusal(index, unet_settings) or refusal(named["unet"].shapes)
+    return Found(folder, "port", sizes, parts, schedule=scheduler, refusal=reason)
+
+
+def _weights_file(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise CheckpointError(f"{folder}: no .safetensors file; fetch it in that form, other forms may hold code")
+    if len(files) > 1:
+        raise CheckpointError(f"{folder}: {len(files)} .safetensors files ({', '.join(file.name for file in files[:3])}); leave one")
+    return files[0]
+
+
+def _converted(folder: Path, settings: dict[str, Any]) -> Found:
+    place = folder / SETTINGS
+    if settings.get("kind") != KIND or settings.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{place}: kind {settings.get('kind')!r} and format {settings.get('format')!r}, expected {KIND!r} and {FORMAT};"
+            " convert ImageDream's checkpoint again with this dd3g"
+        )
+    try:
+        sizes = sizes_from_json(settings["sizes"])
+        listed = {part: settings["files"][part]["name"] for part in PARTS if part in settings["files"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{place}: damaged ({error}); convert the checkpoint again") from None
+    stored = {part: open_stored(folder / name) for part, name in listed.items()}
+    parts = {part: _checked(part, held, "converted", sizes, "") for part, held in stored.items()}
+    return Found(folder, "converted", sizes, parts, settings=settings)
+
+
+def _fitted(
+    named: Mapping[Stored], layout: Layout, prefixes: Mapping[str, str], heads: Mapping[str, int]
+) -> tuple[Sizes, dict[FoundPart]]:
+    """Sizes part by part: the published ones, or those that the part's own shapes speak of where these fit better."""
+    sizes = PUBLISHED
+    for part, stored in named.items():
+        guessed = _guessed(part, stored.shapes, layout, heads.get(part), sizes)
+        if guessed and len(_misfits(part, stored.shapes, layout, guessed)) < len(_misfits(part, stored.shapes, layout, sizes)):
+            sizes = guessed
+    return sizes, {part: _checked(part, stored, layout, sizes, prefixes.get(part, "")) for part, stored in named.items()}
+
+
+def _guessed(part: shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes | None:
+    names = "original" if layout == "original" else "stock"
+    try:
+        if part == "unet":
+            return replace(sizes, unet=guess_unet(shapes))
+        if part == "vae":
+            return replace(sizes, vae=guess_vae(shapes, names))
+        if part == "text":
+            return replace(sizes, text=guess_text(shapes, names, heads))
+        return replace(sizes, vision=guess_vision(shapes, names, heads))
+    except (KeyError, IndexError, ValueError):
+        return None  # what the guess needs is missing or misshapen
+
+
+def _misfits(part: shapes: Mapping[str, Shape], layout: Layout, sizes: Sizes) -> list[str]:
+    return faults(stored_shapes(part, layout, sizes), shapes)
+
+
+def _checked(part: stored: Stored, layout: Layout, sizes: Sizes, prefix: str) -> FoundPart:
+    kinds = [
+        f"{prefix}{name} is stored as {str(kind).removeprefix('torch.')}, expected floating-point numbers"
+        for name, kind in stored.dtypes.items()
+        if kind not in _FLOATS
+    ]
+    return FoundPart(stored, tuple(faults(stored_shapes(part, layout, sizes), stored.shapes, prefix) + kinds))

@@ -1,0 +1,205 @@
+"""ImageDream's checkpoint, read strictly, whatever its layout, under the names of the stock networks.
+
+    checkpoint = read_checkpoint("sd-v2.1-base-4view-ipmv.pt", dtype=torch.float16)
+    unet.load_state_dict(checkpoint.parts["unet"], assign=True)
+    if "text" in checkpoint.parts: ...                              # the towers may not be in the file
+
+Names, shapes and number types are all compared before anything is read; that every number is finite is seen as it is read. A part is read
+tensor by tensor, from a mapped file where the format allows, so that one copy is the most that memory sees. Nothing that is read can run
+code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dd3g.core.errors import CheckpointError, InputError
+from dd3g.teacher.imagedream.buffers import compare_schedule
+from dd3g.teacher.imagedream.find import Found, find
+from dd3g.teacher.imagedream.hub import local_path
+from dd3g.teacher.imagedream.layouts import Layout, Origin, origins, shown
+from dd3g.teacher.imagedream.siblings import variant_by_name
+from dd3g.teacher.imagedream.sizes import Sizes
+from dd3g.teacher.imagedream.stored import Stored
+
+Variant = Literal["pixel", "local"]  # with the input picture as a fifth frame, or without
+_SCHEDULER = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "rescale_betas_zero_snr": False,
+}
+
+
+@dataclass(frozen=True)
+class Part(Mapping[str, Tensor]):
+    """One network's tensors by the stock network's names. Each is read, converted and looked through when it is asked for."""
+
+    stored: Stored
+    origins: Mapping[str, Origin]
+    dtype: torch.dtype | None  # None: as stored
+
+    def __getitem__(self, name: str) -> Tensor:
+        """One tensor, contiguous, on the CPU.
+
+        Raises:
+            CheckpointError: It holds a number that is not finite, or that ``dtype`` can't hold.
+        """
+        origin = self.origins[name]
+        tensor = self.stored.read(origin.name)
+        if origin.of > 1:
+            tensor = tensor.chunk(origin.of)[origin.index]
+        if origin.squeezed:
+            tensor = tensor[:, :, 0, 0]
+        made = tensor.to(self.dtype or tensor.dtype).contiguous()
+        if not _finite(made):
+            place = f"{self.stored.path}: {origin.name}"
+            if _finite(tensor):
+                raise CheckpointError(f"{place} holds numbers that {made.dtype} can't; take bfloat16 or float32")
+            raise CheckpointError(f"{place} holds numbers that are not finite; fetch the file again")
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.origins)
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file or folder that the weights came from first: itself, but for what `dd3g convert-teacher` wrote."""
+
+    name: str
+    layout: Layout
+    sha256: str
+    storage: Mapping[str, str]  # a part: "float16"; what was stored so is no more exact in a wider type
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that fits, not yet read."""
+
+    path: Path
+    layout: Layout
+    variant: Variant
+    sizes: Sizes
+    parts: Mapping[Part]  # "unet", "vae", and "text" and "vision" where they are there
+    storage: Mapping[str, str]  # on this disk, a part: "float16"
+    sha256: str  # of the file; of a folder see :func:`folder_sha256`
+    source: Source
+    schedule: Literal["equal", "absent"]  # whether the file's own noise schedule was there to be compared
+
+
+def read_checkpoint(path: str | os.PathLike[str], *, dtype: torch.dtype | None = None, variant: Variant = "pixel") -> Checkpoint:
+    """Opens a checkpoint and compares everything but the numbers.
+
+    Args:
+        path: ImageDream's flat torch file, the folder of its port, what `dd3g convert-teacher` wrote, or a hub's ``owner/name``.
+        dtype: float32, float16 or bfloat16, into which parts are converted as they are read; None keeps what is stored.
+        variant: What the user knows the file to be. The ``-local`` sibling has the same names and shapes.
+
+    Raises:
+        CheckpointError: Another network's, cut off or damaged, or with names or shapes that don't fit, ten of which are named.
+        InputError: A number type or variant that is none.
+    """
+    if dtype not in (None, torch.float32, torch.float16, torch.bfloat16):
+        raise InputError(f"dtype: found {dtype}, expected float32, float16, bfloat16 or none")
+    if variant not in ("pixel", "local"):
+        raise InputError(f"variant: found {variant!r}, expected 'pixel' or 'local'")
+    found = find(local_path(path, variant))
+    _refuse(found)
+    _check_variant(found, variant)
+    parts = {part: Part(held.stored, origins(part, found.layout, found.sizes), dtype) for part, held in found.parts.items()}
+    storage = {part: held.storage for part, held in found.parts.items()}
+    mixed = [part for part, kinds in storage.items() if "," in kinds and dtype is None]
+    if mixed:
+        raise CheckpointError(f"{found.path}: {mixed[0]} is stored as {storage[mixed[0]]}; choose one number type for it")
+    schedule = _compared_schedule(found)
+    digest = _file_sha256(found.path) if found.whole else folder_sha256(found.files)
+    source = _source(found, storage, digest)
+    return Checkpoint(found.path, found.layout, variant, found.sizes, parts, storage, digest, source, schedule)
+
+
+def folder_sha256(files: list[Path]) -> str:
+    """One SHA-256 for several files: that of the lines ``sha256  folder/name`` of each, sorted by name."""
+    lines = sorted((f"{file.parent.name}/{file.name}", _file_sha256(file)) for file in files)
+    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
+
+
+def _refuse(found: Found) -> None:
+    if found.refusal:
+        raise CheckpointError(f"{found.path}: not ImageDream's: {found.refusal}; give sd-v2.1-base-4view-ipmv.pt or the folder of its port")
+    if found.faults:
+        raise CheckpointError(
+            f"{found.path}: ImageDream's in part, with {len(found.faults)} faults ({shown(found.faults)}); fetch it again"
+        )
+    if found.sizes.unet.context != found.sizes.text.width and "text" in found.parts:
+        raise CheckpointError(
+            f"{found.path}: the text tower is {found.sizes.text.width} wide and the U-Net takes {found.sizes.unet.context};"
+            " give parts of one model"
+        )
+    if found.sizes.unet.image_width != found.sizes.vision.width and "vision" in found.parts:
+        raise CheckpointError(
+            f"{found.path}: the image tower is {found.sizes.vision.width} wide and the U-Net takes {found.sizes.unet.image_width};"
+            " give parts of one model"
+        )
+
+
+def _check_variant(found: Found, variant: Variant) -> None:
+    recorded = found.settings.get("variant")
+    said = recorded or variant_by_name(found.path.name)
+    if said is not None and said != variant:
+        by = f"{found.path.name} says" if recorded is None else "it was converted as"
+        raise CheckpointError(f"{found.path}: {by} '{said}', and '{variant}' was asked for; choose the variant {said}, or the other file")
+
+
+def _compared_schedule(found: Found) -> Literal["equal", "absent"]:
+    if found.whole:
+        result, differing = compare_schedule(found.whole.shapes, found.whole.read)
+    elif found.settings:
+        return found.settings["schedule"]
+    else:
+        result = "equal" if "beta_start" in found.schedule else "absent"
+        differing = [name for name, value in _SCHEDULER.items() if found.schedule.get(name, value) != value]
+    if differing:
+        raise CheckpointError(
+            f"{found.path}: another noise schedule than ImageDream's ({shown(differing)}): a descendant such as CRM's first stage;"
+            " give ImageDream's own"
+        )
+    return result
+
+
+def _source(found: Found, storage: Mapping[str, str], digest: str) -> Source:
+    if not found.settings:
+        return Source(found.path.name, found.layout, digest, storage)
+    try:
+        for part, held in found.parts.items():
+            if _file_sha256(held.stored.path) != found.settings["files"][part]["sha256"]:
+                raise CheckpointError(f"{held.stored.path}: not the bytes that were written; convert the checkpoint again")
+        return Source(**found.settings["source"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{found.path}: its settings are damaged ({error}); convert the checkpoint again") from None
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Without a second tensor as large: the least and the greatest number carry what is not finite."""
+    if not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor)
+    return bool(torch.isfinite(low) and torch.isfinite(high))
