@@ -1,10 +1,10 @@
 """Attention among the frames of an object, as processors of diffusers' ``Attention``.
 
-    self:   (b f, l, d) --> (b, f l, d)     every place attends to every place of every frame
-    cross:  (b f, l, d) --> (b, f l, d)     every place attends to the tokens of its object, which are given once an object: (b, n, d)
+    self:   (b f, l, c) --> (b, f l, c)     every place attends to every place of every frame
+    cross:  (b f, l, c) --> (b, f l, c)     every place attends to the tokens of its object, which are given once an object: (b, n, d)
 
 Without a mask, cross-attention of folded frames is the cross-attention of each, and keys and values are made once for all of them. They do
-not depend on the time either: ``kept`` hands in what :meth:`projected` made before the first step.
+not depend on the time either: ``kept`` hands in what ``projected`` made before the first step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -45,12 +44,10 @@ class FoldedAttention:
         **_: Any,
     ) -> Float[Tensor, "bf l c"]:
         """One attention."""
-        folded = _folded(hidden_states, self.frames)
-        if encoder_hidden_states is None:
-            pairs: Projected = (_keys_and_values(attn.heads, attn.to_k, attn.to_v, folded),)
-        else:
-            pairs = self.projected(attn, encoder_hidden_states) if kept is None else kept[self.place]
-        return _attended(attn, folded, pairs, hidden_states.shape)
+        if encoder_hidden_states is not None:
+            return _attended(attn, hidden_states, self.projected(attn, encoder_hidden_states) if kept is None else kept[self.place])
+        folded = hidden_states.unflatten(0, (-1, self.frames)).flatten(1, 2)
+        return _attended(attn, hidden_states, (_keys_and_values(attn.heads, attn.to_k, attn.to_v, folded),))
 
 
 class TwoContextAttention(nn.Module):
@@ -60,16 +57,15 @@ class TwoContextAttention(nn.Module):
     first.
 
     Args:
-        frames: f, of an object.
-        place: Of this cross-attention among the network's.
+        place: Of this cross-attention among the network's: where ``kept`` holds what is its own.
         width: Of the queries.
         context_width: Of the tokens.
         picture_tokens: How many at the end of the list are the picture's.
     """
 
-    def __init__(self, frames: int, place: int, width: int, context_width: int, picture_tokens: int) -> None:
+    def __init__(self, place: int, width: int, context_width: int, picture_tokens: int) -> None:
         super().__init__()
-        self.frames, self.place, self.picture_tokens = frames, place, picture_tokens
+        self.place, self.picture_tokens = place, picture_tokens
         self.to_k_ip = nn.ModuleList([nn.Linear(context_width, width, bias=False)])
         self.to_v_ip = nn.ModuleList([nn.Linear(context_width, width, bias=False)])
 
@@ -91,12 +87,7 @@ class TwoContextAttention(nn.Module):
         **_: Any,
     ) -> Float[Tensor, "bf l c"]:
         """One attention."""
-        pairs = self.projected(attn, encoder_hidden_states) if kept is None else kept[self.place]
-        return _attended(attn, _folded(hidden_states, self.frames), pairs, hidden_states.shape)
-
-
-def _folded(hidden: Tensor, frames: int) -> Float[Tensor, "b fl c"]:
-    return hidden.unflatten(0, (-1, frames)).flatten(1, 2)
+        return _attended(attn, hidden_states, self.projected(attn, encoder_hidden_states) if kept is None else kept[self.place])
 
 
 def _keys_and_values(heads: int, to_k: nn.Module, to_v: nn.Module, context: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,9 +98,10 @@ def _split(x: Tensor, heads: int) -> Float[Tensor, "b heads n d"]:
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-def _attended(attn: Any, folded: Tensor, pairs: Projected, shape: torch.Size) -> Tensor:
-    queries = _split(attn.to_q(folded), attn.heads)
+def _attended(attn: Any, hidden: Float[Tensor, "bf l c"], pairs: Projected) -> Float[Tensor, "bf l c"]:
+    """Frames that share a row of keys are asked together; a row may serve any number of frames, one too."""
+    rows = len(pairs[0][0])
+    queries = _split(attn.to_q(hidden.unflatten(0, (rows, -1)).flatten(1, 2)), attn.heads)
     found = [F.scaled_dot_product_attention(queries, k, v) for k, v in pairs]
     joined = found[0] if len(found) == 1 else found[0] + found[1]
-    made = attn.to_out[1](attn.to_out[0](joined.transpose(1, 2).flatten(2)))
-    return made.reshape(shape)
+    return attn.to_out[1](attn.to_out[0](joined.transpose(1, 2).flatten(2))).reshape(hidden.shape)

@@ -99,7 +99,7 @@ def _processors(unet: UNet2DConditionModel, shape: UNetShape) -> dict[str, Any]:
     for place, (name, attn) in enumerate(_cross_attentions(unet)):
         width = cast(nn.Linear, attn.to_q).out_features
         made[f"{name}.processor"] = (
-            TwoContextAttention(shape.frames, place, width, shape.context_width, shape.picture_tokens)
+            TwoContextAttention(place, width, shape.context_width, shape.picture_tokens)
             if shape.picture_tokens
             else FoldedAttention(shape.frames, place)
         )
