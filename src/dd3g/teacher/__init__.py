@@ -2,5 +2,8 @@
 
 from dd3g.teacher.ddim import Inverted, ddim_sample, guided, invert, ode_step
 from dd3g.teacher.schedule import Schedule, ddim_times, scaled_linear
+from dd3g.teacher.solvers import SOLVERS, Solver, ode_sample
 
-__all__ = ["Inverted", "Schedule", "ddim_sample", "ddim_times", "guided", "invert", "ode_step", "scaled_linear"]
+__all__ = [
+    "SOLVERS", "Inverted", "Schedule", "Solver", "ddim_sample", "ddim_times", "guided", "invert", "ode_sample", "ode_step", "scaled_linear",
+]  # fmt: skip
