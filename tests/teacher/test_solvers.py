@@ -63,7 +63,7 @@ def test_all_arrive_where_500_steps_of_ddim_do(solver):
     for deviation in (0.5, 2.0):
         epsilon, _ = normal_data(SCHEDULE, deviation)
         wanted = ode_sample(epsilon, noise, SCHEDULE, 500)
-        errors = [(ode_sample(epsilon, noise, SCHEDULE, steps, solver) - wanted).abs().max().item() for steps in (5, 10, 50)]
+        errors = [(ode_sample(epsilon, noise, SCHEDULE, steps, solver) - wanted).abs().max().item() for steps in (10, 20, 50)]
         assert errors[0] > errors[1] > errors[2]
         assert errors[2] < 8e-3 * wanted.abs().max()  # 4.7e-3 and 2.0e-3 are what DDIM itself still lacks
 
