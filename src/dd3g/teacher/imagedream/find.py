@@ -60,7 +60,7 @@ class Found:
     path: Path
     layout: Layout
     sizes: Sizes
-    parts: Mapping[FoundPart]
+    parts: Mapping[str, FoundPart]
     whole: Stored | None = None  # of the original: the file, with its noise schedule
     settings: Mapping[str, Any] = field(default_factory=dict)  # teacher.json
     schedule: Mapping[str, Any] = field(default_factory=dict)  # the port's scheduler
@@ -98,18 +98,17 @@ def find(path: Path) -> Found:
 
 
 def _original(whole: Stored) -> Found:
-    named = {part: whole.below(PREFIXES[part]) for part in ("unet", "vae")}
+    named = {part: whole.below(PREFIXES[part]) for part in REQUIRED}
     clip = whole.below(PREFIXES["text"])
     vision = [name for name in clip.shapes if name.startswith("visual.")]
     if not named["unet"].shapes:
         raise CheckpointError(f"{whole.path}: {_what_else(whole)}; give ImageDream's sd-v2.1-base-4view-ipmv.pt or the folder of its port")
-    if clip.shapes:
+    if clip.shapes:  # both towers or neither
         named["text"] = clip.only([name for name in clip.shapes if name not in vision])
         named["vision"] = clip.only(vision)
-    sizes, parts = _fitted({part: stored for part, stored in named.items() if stored.shapes}, "original", PREFIXES, {})
-    known = (*PREFIXES.values(),)
+    sizes, parts = _fitted(named, "original", PREFIXES, {})
     tables = schedule_tables()
-    stray = [name for name in whole.shapes if not name.startswith(known) and name not in tables]
+    stray = [name for name in whole.shapes if not name.startswith(tuple(PREFIXES.values())) and name not in tables]
     return Found(whole.path, "original", sizes, parts, whole, stray=(*stray, *whole.others), refusal=refusal(named["unet"].shapes))
 
 
@@ -125,7 +124,7 @@ def _what_else(whole: Stored) -> str:
 
 def _port(folder: Path) -> Found:
     index, unet_settings = read_settings(folder / "model_index.json"), read_settings(folder / "unet" / "config.json")
-    named: dict[Stored] = {}
+    named: dict[str, Stored] = {}
     heads: dict[str, int] = {}
     for part in PARTS:
         place = folder / PORT_FOLDERS[part]
@@ -172,8 +171,8 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Found:
 
 
 def _fitted(
-    named: Mapping[Stored], layout: Layout, prefixes: Mapping[str, str], heads: Mapping[str, int]
-) -> tuple[Sizes, dict[FoundPart]]:
+    named: Mapping[str, Stored], layout: Layout, prefixes: Mapping[str, str], heads: Mapping[str, int]
+) -> tuple[Sizes, dict[str, FoundPart]]:
     """Sizes part by part: the published ones, or those that the part's own shapes speak of where these fit better."""
     sizes = PUBLISHED
     for part, stored in named.items():
@@ -183,7 +182,7 @@ def _fitted(
     return sizes, {part: _checked(part, stored, layout, sizes, prefixes.get(part, "")) for part, stored in named.items()}
 
 
-def _guessed(part: shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes | None:
+def _guessed(part: str, shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes | None:
     names = "original" if layout == "original" else "stock"
     try:
         if part == "unet":
@@ -197,11 +196,11 @@ def _guessed(part: shapes: Mapping[str, Shape], layout: Layout, heads: int | Non
         return None  # what the guess needs is missing or misshapen
 
 
-def _misfits(part: shapes: Mapping[str, Shape], layout: Layout, sizes: Sizes) -> list[str]:
+def _misfits(part: str, shapes: Mapping[str, Shape], layout: Layout, sizes: Sizes) -> list[str]:
     return faults(stored_shapes(part, layout, sizes), shapes)
 
 
-def _checked(part: stored: Stored, layout: Layout, sizes: Sizes, prefix: str) -> FoundPart:
+def _checked(part: str, stored: Stored, layout: Layout, sizes: Sizes, prefix: str) -> FoundPart:
     kinds = [
         f"{prefix}{name} is stored as {str(kind).removeprefix('torch.')}, expected floating-point numbers"
         for name, kind in stored.dtypes.items()

@@ -22,8 +22,8 @@ from dd3g.teacher.imagedream.unet_rows import unet_rows
 from dd3g.teacher.imagedream.vae_rows import vae_rows
 
 Layout = Literal["original", "port", "converted"]
-PARTS: tuple[...] = ("unet", "vae", "text", "vision")
-REQUIRED: tuple[...] = ("unet", "vae")
+PARTS: tuple[str, ...] = ("unet", "vae", "text", "vision")
+REQUIRED: tuple[str, ...] = ("unet", "vae")
 
 PREFIXES = {"unet": "model.diffusion_model.", "vae": "vae_model.", "text": "clip_model.model.", "vision": "clip_model.model."}
 PORT_FOLDERS = {"unet": "unet", "vae": "vae", "text": "text_encoder", "vision": "image_encoder"}
@@ -32,7 +32,7 @@ POSITION_IDS = "embeddings.position_ids"  # 0, 1, 2 ...: older transformers stor
 SHOWN = 10  # names in an error
 
 
-def rows_of(part: sizes: Sizes) -> list[Row]:
+def rows_of(part: str, sizes: Sizes) -> list[Row]:
     """The part's tensors, from the original's names to the stock network's."""
     if part == "unet":
         return list(unet_rows(sizes.unet))
@@ -41,7 +41,7 @@ def rows_of(part: sizes: Sizes) -> list[Row]:
     return list(text_rows(sizes.text)) if part == "text" else list(vision_rows(sizes.vision, sizes.text.width))
 
 
-def stored_shapes(part: layout: Layout, sizes: Sizes) -> dict[str, Shape]:
+def stored_shapes(part: str, layout: Layout, sizes: Sizes) -> dict[str, Shape]:
     """Names, without prefix, and shapes that a part must have on disk, no more and no fewer."""
     rows = rows_of(part, sizes)
     return source_shapes(rows) if _by_source(part, layout) else target_shapes(rows)
@@ -57,7 +57,7 @@ class Origin:
     squeezed: bool = False
 
 
-def origins(part: layout: Layout, sizes: Sizes) -> dict[str, Origin]:
+def origins(part: str, layout: Layout, sizes: Sizes) -> dict[str, Origin]:
     """Where each of a part's target tensors is stored."""
     rows = rows_of(part, sizes)
     if not _by_source(part, layout):
@@ -65,7 +65,7 @@ def origins(part: layout: Layout, sizes: Sizes) -> dict[str, Origin]:
     return {target: Origin(row.source, index, len(row.targets), row.squeezed) for row in rows for index, target in enumerate(row.targets)}
 
 
-def _by_source(part: layout: Layout) -> bool:
+def _by_source(part: str, layout: Layout) -> bool:
     return layout == "original" or (layout == "port" and part == "unet")
 
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,19 @@ class Part(Mapping[str, Tensor]):
             raise CheckpointError(f"{place} holds numbers that are not finite; fetch the file again")
         return made
 
+    @property
+    def bytes(self) -> int:
+        """That all of its tensors take, once read."""
+        return sum(
+            prod(self.stored.shapes[origin.name]) // origin.of * (self.dtype or self._stored_dtype(origin)).itemsize
+            for origin in self.origins.values()
+        )
+
+    def _stored_dtype(self, origin: Origin) -> torch.dtype:
+        kind = self.stored.dtypes[origin.name]
+        assert isinstance(kind, torch.dtype)  # others are refused before a part is made
+        return kind
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.origins)
 
@@ -94,7 +108,7 @@ class Checkpoint:
     layout: Layout
     variant: Variant
     sizes: Sizes
-    parts: Mapping[Part]  # "unet", "vae", and "text" and "vision" where they are there
+    parts: Mapping[str, Part]  # "unet", "vae", and "text" and "vision" where they are there
     storage: Mapping[str, str]  # on this disk, a part: "float16"
     sha256: str  # of the file; of a folder see :func:`folder_sha256`
     source: Source
