@@ -19,8 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     add_views(parser)
     add_run(parser, steps=" (default: 20000)", batch="objects a step (default: 8)")
-    parser.add_argument("--preset", default="small", help="tiny, small, small-plain or paper (default: small)")
+    parser.add_argument(
+        "--preset",
+        default="small",
+        help="tiny, small, small-plain, paper, paper-65k, paper-32k, paper-teacher or paper-own (default: small); docs/sizes.md",
+    )
     parser.add_argument("--init", metavar="CKPT", help="start from this checkpoint's weights; 'bundled' for the package's own")
+    parser.add_argument(
+        "--init-extraction", metavar="TEACHER", help="pattern extraction takes the topology and weights of this teacher's way down"
+    )
     parser.add_argument(
         "--perceptual",
         choices=("lpips-squeeze", "lpips-alex", "codec", "none"),
@@ -52,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         freeze=tuple(filter(None, options.freeze.split(","))),
         lora=options.lora,
         codec=options.codec,
+        init_extraction=options.init_extraction,
     )
     run_student(wanted, options.out, session_of(options))
     if options.export and not options.dry_run and is_first_process():

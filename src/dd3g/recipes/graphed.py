@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dd3g.core import Gaussians
 from dd3g.encoders import ImageFeatures
+from dd3g.recipes.image_tokens import TokensOf
 from dd3g.recipes.student_batches import StudentBatch
 from dd3g.student import PEPD
 from dd3g.student.anchored_decoding import Decoded, InputCamera, View
@@ -23,20 +24,21 @@ from dd3g.student.seeding import Seeds
 Decode = Callable[[PEPD, StudentBatch], Decoded]
 
 
-def decode_batch(student: PEPD, batch: StudentBatch) -> Decoded:
-    """Gaussians of a batch, op by op."""
-    return student.decode(batch.noise, batch.conditions, batch.image, batch.elevation_deg, batch.distance, guidance=batch.guidance)
+def decode_batch(student: PEPD, batch: StudentBatch, tokens: TokensOf | None = None) -> Decoded:
+    """Gaussians of a batch, op by op; ``tokens`` makes those of the pictures, for students that read them."""
+    noise, conditions, image, elevation, distance, guidance, *given = _arguments(batch, tokens)
+    return student.decode(noise, conditions, image, elevation, distance, guidance=guidance, image_tokens=given[0] if given else None)
 
 
-def graphed_decode(student: PEPD, example: StudentBatch) -> Decode:
+def graphed_decode(student: PEPD, example: StudentBatch, tokens: TokensOf | None = None) -> Decode:
     """The same function for batches of the example's shape, recorded once. The student's parameters must stay the same tensors."""
     plain = _Tensors(student)
-    graphed = torch.cuda.make_graphed_callables(plain, _arguments(example), allow_unused_input=True)
+    graphed = torch.cuda.make_graphed_callables(plain, _arguments(example, tokens), allow_unused_input=True)
     recorded = cast(Callable[..., tuple[Tensor, ...]], graphed)
 
     def decode(network: PEPD, batch: StudentBatch) -> Decoded:
         assert network is student, "a graph belongs to the network it was recorded of"
-        return _assembled(recorded(*_arguments(batch)), batch)
+        return _assembled(recorded(*_arguments(batch, tokens)), batch)
 
     return decode
 
@@ -49,9 +51,11 @@ class _Tensors(nn.Module):
         self.student = student
 
     def forward(
-        self, noise: Tensor, conditions: Tensor, image: Tensor, elevation_deg: Tensor, distance: Tensor, guidance: Tensor
+        self, noise: Tensor, conditions: Tensor, image: Tensor, elevation_deg: Tensor, distance: Tensor, guidance: Tensor, *given: Tensor
     ) -> tuple[Tensor, ...]:
-        decoded = self.student.decode(noise, conditions, image, elevation_deg, distance, guidance=guidance)
+        decoded = self.student.decode(
+            noise, conditions, image, elevation_deg, distance, guidance=guidance, image_tokens=given[0] if given else None
+        )
         g, view = decoded.gaussians, decoded.view
         tensors = [g.means, g.quats_wxyz, g.scales, g.opacities, g.rgb, decoded.xy, decoded.towards]
         tensors += [view.predicted.elevation_deg, view.predicted.distance, view.box.centre, view.box.half]
@@ -62,8 +66,9 @@ class _Tensors(nn.Module):
         return tuple(tensors)
 
 
-def _arguments(batch: StudentBatch) -> tuple[Tensor, ...]:
-    return (batch.noise, batch.conditions.contiguous(), batch.image, batch.elevation_deg, batch.distance, batch.guidance)
+def _arguments(batch: StudentBatch, tokens: TokensOf | None = None) -> tuple[Tensor, ...]:
+    given = () if tokens is None else (tokens(batch.image),)
+    return (batch.noise, batch.conditions.contiguous(), batch.image, batch.elevation_deg, batch.distance, batch.guidance, *given)
 
 
 def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:

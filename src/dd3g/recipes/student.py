@@ -28,6 +28,7 @@ from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
 from dd3g.distill.implicit import ImplicitConfig, checked_implicit
 from dd3g.distill.lpips import LPIPS, load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
+from dd3g.recipes.image_tokens import TokensOf
 from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
 from dd3g.recipes.registration import registered
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
@@ -78,6 +79,7 @@ def student_recipe(
     codec: CodecPerceptual | None = None,
     verifier: Verifier | None = None,
     steps: int = 1,
+    tokens: TokensOf | None = None,
 ) -> Recipe:
     """What the engine needs to train a student.
 
@@ -95,6 +97,7 @@ def student_recipe(
         codec: The distance where ``loss.perceptual`` is "codec".
         verifier: The teacher, where ``loss.implicit`` is wanted.
         steps: Of the whole run, over which the curriculum goes.
+        tokens: Makes the pictures' tokens, for students that read those.
 
     Raises:
         InputError: That distance, or verification, is asked for and not given; or verification in a way that there is none.
@@ -112,7 +115,7 @@ def student_recipe(
         return StudentBatches(train, config, model.noise_shape, seed, device)
 
     batches = student_batches(of_views if train else None, collections, data, seed, device)
-    decode = graphed_decode(network.to(device).train(), batches(0)) if graphs else decode_batch
+    decode = graphed_decode(network.to(device).train(), batches(0), tokens) if graphs else partial(decode_batch, tokens=tokens)
 
     def losses(student: nn.Module, batch: StudentBatch, step: int) -> dict[str, Tensor]:
         verify = None
@@ -121,9 +124,9 @@ def student_recipe(
         return student_losses(cast(PEPD, student), batch, loss, perceptual, decode, verify)
 
     def scores(student: nn.Module) -> dict[str, float]:
-        found = {} if dev is None else dev_scores(cast(PEPD, student), dev)
+        found = {} if dev is None else dev_scores(cast(PEPD, student), dev, tokens)
         if verifier is not None and loss.implicit.wanted:
-            found |= balance_scores(cast(PEPD, student), batches(0), loss, perceptual, verifier, seed)
+            found |= balance_scores(cast(PEPD, student), batches(0), loss, perceptual, verifier, seed, tokens)
         return found
 
     return Recipe(
@@ -144,7 +147,7 @@ def student_recipe(
         export=_exporter(model, provenance),
         evaluate=scores if dev is not None or loss.implicit.wanted else None,
         score=None if dev is None else Score("dev_psnr"),
-        sheet=None if dev is None else lambda student: dev_sheet(cast(PEPD, student), dev),
+        sheet=None if dev is None else lambda student: dev_sheet(cast(PEPD, student), dev, tokens),
     )
 
 
@@ -223,10 +226,11 @@ def balance_scores(
     perceptual: Callable[[Tensor, Tensor], Tensor] | None,
     verifier: Verifier,
     seed: int,
+    tokens: TokensOf | None = None,
 ) -> dict[str, float]:
     """Both objectives' gradients at the Gaussians of one batch, always the same; see :func:`gradient_norms`."""
     with torch.no_grad():
-        _, placed, batch = place_batch(student, batch)
+        _, placed, batch = place_batch(student, batch, partial(decode_batch, tokens=tokens))
     return gradient_norms(
         verifier, placed, batch, lambda gaussians: explicit_terms(gaussians, batch, config, perceptual), config.implicit, seed=seed
     )
@@ -305,7 +309,9 @@ def camera_loss(view: View, batch: StudentBatch) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
-def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+def dev_renders(
+    student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Sequence[int], tokens: TokensOf | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs (o, 4, h, w), renders and truth (o, v, 3, h, w) over white, for inputs at azimuth 0 on the rig with known elevation."""
     inputs, ours, truths = [], [], []
     device = next(student.parameters()).device
@@ -317,7 +323,12 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
         gaussians = student(
-            noise, canonical_rig().to(device), image, torch.zeros(count, device=device), torch.full((count,), RIG_RADIUS, device=device)
+            noise,
+            canonical_rig().to(device),
+            image,
+            torch.zeros(count, device=device),
+            torch.full((count,), RIG_RADIUS, device=device),
+            image_tokens=None if tokens is None else tokens(image),
         )
         white = torch.ones(3, device=device)
         cameras = _cameras_of(dev, chosen[0], views).to(device)
@@ -327,12 +338,12 @@ def dev_renders(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Se
     return torch.cat(inputs), torch.cat(ours), torch.cat(truths)
 
 
-def dev_scores(student: PEPD, dev: ViewsPack) -> dict[str, float]:
+def dev_scores(student: PEPD, dev: ViewsPack, tokens: TokensOf | None = None) -> dict[str, float]:
     """Mean PSNR over the fifteen azimuths that are not the input's, then over objects; the input's own apart.
 
     Saturation is a ratio: above 1, renders are more colourful than the truth.
     """
-    _, ours, truth = dev_renders(student, dev, range(len(dev)), range(16))
+    _, ours, truth = dev_renders(student, dev, range(len(dev)), range(16), tokens)
     each = psnr(ours, truth)
     return {
         "dev_psnr": each[:, 1:].mean(1).mean().item(),
@@ -341,11 +352,11 @@ def dev_scores(student: PEPD, dev: ViewsPack) -> dict[str, float]:
     }
 
 
-def dev_sheet(student: PEPD, dev: ViewsPack, objects: int = 10) -> Image:
+def dev_sheet(student: PEPD, dev: ViewsPack, tokens: TokensOf | None = None, objects: int = 10) -> Image:
     """Input, ours and truth round a few objects."""
     shown = min(objects, len(dev))
     chosen = [round(k * (len(dev) - 1) / max(shown - 1, 1)) for k in range(shown)]
-    inputs, ours, truth = dev_renders(student, dev, chosen, list(_SHEET_AZIMUTHS))
+    inputs, ours, truth = dev_renders(student, dev, chosen, list(_SHEET_AZIMUTHS), tokens)
     white = torch.ones(3)
     rows = [[composite(inputs[k, :3], inputs[k, 3:], white), *ours[k], *truth[k]] for k in range(len(chosen))]
     degrees = [f"{a * 22.5:g}" for a in _SHEET_AZIMUTHS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -10,8 +11,11 @@ from typing import Any, cast
 from dd3g.core.errors import CheckpointError, InputError
 from dd3g.core.weights import THIRD_PARTY
 from dd3g.distill.codec_perceptual import CodecPerceptual, load_codec_perceptual
+from dd3g.encoders import GivenTokensConfig
 from dd3g.quadruples import is_collection
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
+from dd3g.recipes.image_tokens import NO_TOKENS, TokensOf, zero_tokens
+from dd3g.recipes.init_extraction import extracting_as, start_extraction
 from dd3g.recipes.quadruple_batches import DecodedCollection, open_decoded
 from dd3g.recipes.student import NO_CODEC, NO_VERIFIER, PerceptualName, StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentDataConfig
@@ -41,6 +45,7 @@ class StudentRunOptions:
     freeze: tuple[str, ...] = ()  # parts of the network that stay, by the beginning of their names
     lora: int | None = None  # rank of updates of extraction and decoder, all else staying; None trains the weights
     codec: str | None = None  # whose features the perceptual distance compares; the teacher's where it is None
+    init_extraction: str | None = None  # a teacher, with whose way down extraction begins
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         raise InputError("--graphs: not together with --freeze, --lora, --recompute, --compile or --parallel fsdp; leave one out")
     if options.lora and not options.run.init:
         raise InputError("--lora: needs weights to update; give them with --init, for example --init bundled")
+    if options.init_extraction and options.run.init:
+        raise InputError("--init-extraction: not together with --init, whose weights hold an extraction already; leave one out")
     config = resolve(options)
     codec = _codec_perceptual(config.loss.perceptual, options)
     folders, views = [list(g) for g in partition(options.run.views)]
@@ -95,6 +102,10 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if collections and config.model.extraction.guidance is None:
         extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
         config = replace(config, model=replace(config.model, extraction=extraction))
+    source = None if options.init_extraction is None else load_teacher(options.init_extraction)
+    if source is not None:
+        config = replace(config, model=extracting_as(config.model, source.network.config.unet))
+    tokens = _tokens(config.model, session)
     if config.loss.implicit.wanted and teacher is None:
         if options.teacher is None:
             raise InputError(NO_VERIFIER)
@@ -117,7 +128,11 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         codec=codec,
         verifier=verifier_of(teacher, config.loss.implicit, session.device) if teacher and config.loss.implicit.wanted else None,
         steps=config.fit.steps,
+        tokens=tokens,
     )
+    if source is not None:
+        start_extraction(cast(PEPD, recipe.network), source)
+        recipe = replace(recipe, identity={**recipe.identity, "init_extraction": source.digest})
     if options.run.init:
         start = load_student(options.run.init)
         _start_from(cast(PEPD, recipe.network), start.network)
@@ -156,6 +171,16 @@ def _collections(
         raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
     teacher = load_teacher(options.teacher)
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
+
+
+def _tokens(model: PEPDConfig, session: SessionConfig) -> TokensOf | None:
+    """Who makes the pictures' tokens, for students that read those."""
+    if not isinstance(model.encoder, GivenTokensConfig):
+        return None
+    if not session.dry_run:
+        raise InputError(f"--preset: {NO_TOKENS}")
+    print("image tokens: zeros stand in; the time and memory of CLIP's tower are not in what follows", file=sys.stderr)
+    return zero_tokens(model.encoder)
 
 
 def _check_siblings(config: StudentRunConfig, quadruples: bool) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from dd3g.core.errors import CheckpointError
-from dd3g.encoders import ImageEncoderConfig
+from dd3g.core.errors import CheckpointError, InputError
+from dd3g.encoders import GivenTokensConfig, ImageEncoderConfig
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,64 @@ class ExtractionConfig:
 
 
 @dataclass(frozen=True)
+class TeacherExtractionConfig:
+    """Pattern extraction with the topology of a teacher's U-Net from its first convolution down, so that it can begin with those weights.
+
+    The defaults are ImageDream's, down to the level of 256 pattern tokens (method: 6.3).
+    """
+
+    views: int = 4
+    latent_channels: int = 4
+    latent_size: int = 32
+    channels: tuple[int, ...] = (320, 640, 1280)  # of each level; every level but the first halves the grid
+    attention: tuple[bool, ...] = (True, True, True)  # at which of them views and picture are attended to
+    layers: int = 2  # residual blocks a level
+    heads: tuple[int, ...] = (5, 10, 20)  # of each level
+    context_width: int = 1024  # of the tokens that the teacher's cross-attention reads
+    groups: int = 32  # of GroupNorm
+    time: int = 981  # at which the teacher is asked: where it turns noise into a layout
+    guidance: float | None = None  # as in ExtractionConfig
+
+    @property
+    def token_grid(self) -> int:
+        """Side of each view's grid of pattern tokens."""
+        return self.latent_size // 2 ** (len(self.channels) - 1)
+
+    @property
+    def token_count(self) -> int:
+        """Number of pattern tokens over all views."""
+        return self.views * self.token_grid**2
+
+
+Attribute = Literal["mu", "sq", "ca"]  # centres; scales and orientations; colours and opacities
+Layout = Literal["progressive", "joint", "dual"]
+ATTRIBUTES: tuple[Attribute, Attribute, Attribute] = ("mu", "sq", "ca")  # the paper's order
+
+
+@dataclass(frozen=True)
 class PlainDecodingConfig:
-    """The paper's decoder: attributes read from tokens by linear taps, nothing anchored."""
+    """The paper's decoder: attributes read from tokens by linear taps, nothing anchored.
+
+    ``layout`` says where the taps sit; parameters are the same ones in all three. "progressive" (the paper's): one after each group of
+    blocks, in ``order``. "joint": all after the last group. "dual": two branches that do not hear of each other, centres, scales and
+    orientations after group A, colours and opacities after groups B and C.
+    """
 
     gaussians_per_token: int = 512
     radius: float = 1.0  # |mu| < radius in every axis
     feedback: bool = False  # decoded attributes go back into the token; the paper's drawing has no such arrow
+    order: tuple[Attribute, Attribute, Attribute] = ATTRIBUTES  # of the progressive layout
+    layout: Layout = "progressive"
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != sorted(ATTRIBUTES):
+            raise InputError(f"decoding.order: found {list(self.order)}, expected {', '.join(ATTRIBUTES)} in some order, each once")
+        if self.layout not in get_args(Layout):
+            raise InputError(f"decoding.layout: found {self.layout!r}, expected one of {', '.join(get_args(Layout))}")
+        if self.layout != "progressive" and self.order != ATTRIBUTES:
+            raise InputError(f"decoding.order: {self.layout} decodes in no order; leave it alone")
+        if self.feedback and (self.layout != "progressive" or self.order != ATTRIBUTES):
+            raise InputError("decoding.feedback: is there for the paper's order alone; leave layout and order as they are")
 
 
 @dataclass(frozen=True)
@@ -60,8 +112,8 @@ class AnchoredDecodingConfig:
 class PEPDConfig:
     """The whole student."""
 
-    encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
-    extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
+    encoder: ImageEncoderConfig | GivenTokensConfig = field(default_factory=ImageEncoderConfig)
+    extraction: ExtractionConfig | TeacherExtractionConfig = field(default_factory=ExtractionConfig)
     width: int = 256  # of the decoder's tokens
     heads: int = 8
     blocks: tuple[int, int, int] = (3, 1, 1)  # before the taps of mu, of (s, q), of (c, alpha)
@@ -85,7 +137,15 @@ Decoder = Literal["plain", "anchored"]
 def config_to_json(config: PEPDConfig) -> dict[str, Any]:
     """A dictionary that :func:`config_from_json` turns back into the same record."""
     decoder: Decoder = "plain" if isinstance(config.decoding, PlainDecodingConfig) else "anchored"
-    return {**asdict(config), "decoder": decoder}
+    data = {**asdict(config), "decoder": decoder}
+    if isinstance(config.decoding, PlainDecodingConfig) and (config.decoding.order, config.decoding.layout) == (ATTRIBUTES, "progressive"):
+        del data["decoding"]["order"], data["decoding"]["layout"]
+    # Named only where they are the rarer kind: files and runs from before there was another keep their identity.
+    if isinstance(config.encoder, GivenTokensConfig):
+        data["reads"] = "tokens"
+    if isinstance(config.extraction, TeacherExtractionConfig):
+        data["extracts"] = "as-teacher"
+    return data
 
 
 def config_from_json(data: dict[str, Any]) -> PEPDConfig:
@@ -96,11 +156,15 @@ def config_from_json(data: dict[str, Any]) -> PEPDConfig:
     """
     try:
         values = dict(data)
-        kinds = {"plain": PlainDecodingConfig, "anchored": AnchoredDecodingConfig}
-        decoding = kinds[values.pop("decoder")](**values.pop("decoding"))
-        encoder = ImageEncoderConfig(**_tuples(values.pop("encoder")))
-        extraction = ExtractionConfig(**_tuples(values.pop("extraction")))
-        return PEPDConfig(encoder=encoder, extraction=extraction, decoding=decoding, **_tuples(values))
+        decoding = {"plain": PlainDecodingConfig, "anchored": AnchoredDecodingConfig}[values.pop("decoder")]
+        encoder = {"pixels": ImageEncoderConfig, "tokens": GivenTokensConfig}[values.pop("reads", "pixels")]
+        extraction = {"own": ExtractionConfig, "as-teacher": TeacherExtractionConfig}[values.pop("extracts", "own")]
+        return PEPDConfig(
+            encoder=encoder(**_tuples(values.pop("encoder"))),
+            extraction=extraction(**_tuples(values.pop("extraction"))),
+            decoding=decoding(**_tuples(values.pop("decoding"))),
+            **_tuples(values),
+        )
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"student configuration of another version ({error}); use the dd3g version that wrote it") from None
 

@@ -69,8 +69,7 @@ class PatternExtraction(nn.Module):
         views = noise.shape[1]
         embedding = self.camera(conditions)
         if self.guidance is not None:
-            w = noise.new_full(noise.shape[:1], self.config.guidance or 0.0) if guidance is None else guidance
-            embedding = embedding + self.guidance(torch.stack([(w > 0).to(w.dtype), w.clamp_min(1e-3).log().clamp_min(0)], -1))[:, None]
+            embedding = embedding + self.guidance(guidance_numbers(noise, guidance, self.config.guidance))[:, None]
         embedding = F.silu(embedding).flatten(0, 1)
         x = self.enter(noise.flatten(0, 1))
         for halve, stage in zip(self.halve, self.stages, strict=True):
@@ -126,6 +125,12 @@ class SpatialTransformer3D(nn.Module):
         value, gate = self.up(self.norm3(tokens)).chunk(2, -1)
         tokens = self.leave(tokens + self.down(value * F.gelu(gate)))
         return x + tokens.unflatten(1, (views, -1)).flatten(0, 1).transpose(1, 2).unflatten(2, (height, -1))
+
+
+def guidance_numbers(noise: Float[Tensor, "b v c h w"], guidance: Float[Tensor, " b"] | None, asked: float | None) -> Float[Tensor, "b 2"]:
+    """w as two numbers: whether anything ties noise to views, and the logarithm of how strongly; ``asked`` where none is given."""
+    w = noise.new_full(noise.shape[:1], asked or 0.0) if guidance is None else guidance
+    return torch.stack([(w > 0).to(w.dtype), w.clamp_min(1e-3).log().clamp_min(0)], -1)
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:

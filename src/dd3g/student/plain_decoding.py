@@ -1,4 +1,7 @@
-"""Progressive decoding as the paper draws it: one branch of blocks over the tokens, mu read early, then (s, q), then (c, alpha)."""
+"""Progressive decoding as the paper draws it: one branch of blocks over the tokens, mu read early, then (s, q), then (c, alpha).
+
+Other orders, all taps at the end, and two branches are there to be compared with it (dd3g.evaluate.experiments).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 from dd3g.core import Gaussians
 from dd3g.encoders.image_encoder import SelfAttentionBlock
 from dd3g.student.attributes import START_OPACITY, ball_points, quats_from_raw, raw_from_scale, scales_from_raw, start_scale
-from dd3g.student.config import PlainDecodingConfig
+from dd3g.student.config import ATTRIBUTES, Attribute, PlainDecodingConfig
 
 
 class PlainDecoder(nn.Module):
@@ -40,26 +43,31 @@ class PlainDecoder(nn.Module):
                 nn.init.zeros_(back.bias)
 
     def forward(self, tokens: Float[Tensor, "b t d"], patterns: int) -> Gaussians:
-        """Decodes the first ``patterns`` tokens; the others are the image's and emit nothing."""
+        """Decodes the first ``patterns`` tokens; the others are the image's and emit nothing.
+
+        Taps are read in float32 under autocast too: half precision would lose positions below a pixel.
+        """
         slots = self.config.gaussians_per_token
+
+        def tap(layer: nn.Linear, tapped: Tensor, *shape: int) -> Tensor:
+            with torch.autocast(tapped.device.type, enabled=False):
+                return layer(tapped.to(layer.weight.dtype)).unflatten(-1, (slots, *shape))
+
         for block in self.group_a:
             tokens = block(tokens)
-        raw = self.mu_tap(self.norm_a(tokens[:, :patterns])).unflatten(-1, (slots, 3))
-        means = self.config.radius * torch.tanh(raw + self.mu_start)
+        means = self.config.radius * torch.tanh(tap(self.mu_tap, self.norm_a(tokens[:, :patterns]), 3) + self.mu_start)
         if self.mu_back is not None:
             tokens = _added(tokens, self.mu_back(means.flatten(2)))
         for block in self.group_b:
             tokens = block(tokens)
         tapped = self.norm_b(tokens[:, :patterns])
-        scales = scales_from_raw(self.s_tap(tapped).unflatten(-1, (slots, 3)))
-        quats = quats_from_raw(self.q_tap(tapped).unflatten(-1, (slots, 4)))
+        scales, quats = scales_from_raw(tap(self.s_tap, tapped, 3)), quats_from_raw(tap(self.q_tap, tapped, 4))
         if self.sq_back is not None:
             tokens = _added(tokens, self.sq_back(torch.cat([scales, quats], -1).flatten(2)))
         for block in self.group_c:
             tokens = block(tokens)
         tapped = self.norm_c(tokens[:, :patterns])
-        rgb = torch.sigmoid(self.c_tap(tapped).unflatten(-1, (slots, 3)))
-        opacities = torch.sigmoid(self.alpha_tap(tapped))
+        rgb, opacities = torch.sigmoid(tap(self.c_tap, tapped, 3)), torch.sigmoid(tap(self.alpha_tap, tapped))
         return Gaussians(means.flatten(1, 2), quats.flatten(1, 2), scales.flatten(1, 2), opacities.flatten(1, 2), rgb.flatten(1, 2))
 
 

@@ -1,11 +1,20 @@
-"""Sizes of the student. One dial: tiny (seconds), small (a laptop, the bundled model), paper (a GPU)."""
+"""Sizes of the student. One dial: tiny (seconds), small (a laptop, the bundled model), paper (a GPU).
+
+The paper gives 512 Gaussians a token and 256 px renders; widths, depths and token counts are ours (method.md 6.2 to 6.4, docs/sizes.md).
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from dd3g.encoders import ImageEncoderConfig
-from dd3g.student.config import AnchoredDecodingConfig, ExtractionConfig, PEPDConfig, PlainDecodingConfig
+from dd3g.encoders import GivenTokensConfig, ImageEncoderConfig
+from dd3g.student.config import (
+    AnchoredDecodingConfig,
+    ExtractionConfig,
+    PEPDConfig,
+    PlainDecodingConfig,
+    TeacherExtractionConfig,
+)
 
 
 def small() -> PEPDConfig:
@@ -31,12 +40,9 @@ def small_plain() -> PEPDConfig:
 
 
 def paper() -> PEPDConfig:
-    """Our reading of the paper's scale (method.md 6.2, base): 256 pattern tokens, 512 Gaussians a token, plain taps.
-
-    The paper gives 512 Gaussians a token and 256 px renders; widths, depths and token counts are ours.
-    """
+    """Our reading of the paper's scale: CLIP's 257 tokens, 256 pattern tokens, 512 Gaussians a token (131,072), plain taps."""
     return PEPDConfig(
-        encoder=ImageEncoderConfig(size=256, channels=(96, 192, 384), width=1024, blocks=6, heads=16, fine_channels=192),
+        encoder=GivenTokensConfig(),
         extraction=ExtractionConfig(
             latent_size=32, channels=(256, 512, 768), blocks=(2, 2, 2), halve_first=False, head_width=64, camera_width=1024
         ),
@@ -47,4 +53,44 @@ def paper() -> PEPDConfig:
     )
 
 
-PRESETS = {"tiny": tiny, "small": small, "small-plain": small_plain, "paper": paper}
+def paper_65k() -> PEPDConfig:
+    """The same network with 256 Gaussians a token (65,536): four square grids have 64 or 256 tokens, and none has 128."""
+    return replace(paper(), decoding=PlainDecodingConfig(gaussians_per_token=256))
+
+
+def paper_32k() -> PEPDConfig:
+    """Smaller throughout: 64 pattern tokens, 512 Gaussians a token (32,768); the last convolution of extraction halves the grid."""
+    return PEPDConfig(
+        encoder=GivenTokensConfig(),
+        extraction=ExtractionConfig(
+            latent_size=32, channels=(128, 256, 384, 384), blocks=(1, 1, 1, 0), halve_first=False, head_width=32, camera_width=512
+        ),
+        width=512,
+        heads=8,
+        blocks=(4, 2, 2),
+        decoding=PlainDecodingConfig(gaussians_per_token=512),
+    )
+
+
+def paper_teacher() -> PEPDConfig:
+    """As ``paper``, with extraction of ImageDream's topology: what `dd3g train --init-extraction` fills with its weights."""
+    return replace(paper(), extraction=TeacherExtractionConfig())
+
+
+def paper_own() -> PEPDConfig:
+    """As ``paper``, with an image encoder of our own in CLIP's place: needs nobody else's weights."""
+    return replace(
+        paper(), encoder=ImageEncoderConfig(size=256, channels=(96, 192, 384), width=1024, blocks=6, heads=16, fine_channels=192)
+    )
+
+
+PRESETS = {
+    "tiny": tiny,
+    "small": small,
+    "small-plain": small_plain,
+    "paper": paper,
+    "paper-65k": paper_65k,
+    "paper-32k": paper_32k,
+    "paper-teacher": paper_teacher,
+    "paper-own": paper_own,
+}
