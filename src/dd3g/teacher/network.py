@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dd3g.core.errors import InputError
 from dd3g.encoders import ImageEncoder, ImageEncoderConfig
-from dd3g.teacher.multi_view import Condition, UNetShape, multi_view_unet, predict_views
+from dd3g.teacher.multi_view import Condition, Steady, UNetShape, multi_view_unet, predict_views, steady
 
 _GROUPS = 16  # of GroupNorm: two channels each where the network is narrowest
 
@@ -55,7 +55,8 @@ class MultiViewUNet(nn.Module):
 
     network = MultiViewUNet(TeacherConfig())
     condition = network.condition(image, image_latents)     # once an image
-    prediction = network(z, t, cameras, condition)          # at every step
+    told = network.steady(cameras, condition)               # once a sampling
+    prediction = network.predict(z, t, told)                # at every step
     """
 
     def __init__(self, config: TeacherConfig) -> None:
@@ -84,15 +85,27 @@ class MultiViewUNet(nn.Module):
         size, device = self.config.latent_size, self.nothing.device
         return Condition(torch.zeros(count, self.config.latent_channels, size, size, device=device), self.nothing.expand(count, -1, -1))
 
-    def forward(
-        self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], cameras: Float[Tensor, "b v 16"], condition: Condition
-    ) -> Float[Tensor, "b v c l l"]:
-        """The prediction for every view: noise, or v.
+    def steady(self, cameras: Float[Tensor, "b v 16"], condition: Condition) -> Steady:
+        """What :meth:`predict` is told at every step of a sampling.
 
         Args:
-            z: Noised latents of the views.
-            t: Time of each object, 0 to 999.
             cameras: :meth:`dd3g.core.Cameras.conditions` of the views, in the frame in which the input stands at azimuth 0.
             condition: From :meth:`condition` or :meth:`unconditioned`.
         """
-        return predict_views(self.unet, z, t, cameras, condition)
+        return steady(self.unet, cameras, condition)
+
+    def predict(self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], told: Steady) -> Float[Tensor, "b v c l l"]:
+        """The prediction for every view, noise or v, in ``z``'s dtype.
+
+        Args:
+            z: Noised latents of the views.
+            t: Time of each object, 0 to 999, in float32.
+            told: From :meth:`steady`.
+        """
+        return predict_views(self.unet, z, t, told)
+
+    def forward(
+        self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], cameras: Float[Tensor, "b v 16"], condition: Condition
+    ) -> Float[Tensor, "b v c l l"]:
+        """:meth:`steady` and :meth:`predict` in one, for a single step: as training takes them."""
+        return self.predict(z, t, self.steady(cameras, condition))

@@ -22,7 +22,7 @@ from dd3g.teacher.imagedream.clip import VisionTower
 from dd3g.teacher.imagedream.door import cameras_inward, inward, outward
 from dd3g.teacher.imagedream.prepare import clip_pixels
 from dd3g.teacher.imagedream.sizes import Sizes, UNetSizes
-from dd3g.teacher.multi_view import Condition, UNetShape, multi_view_unet, predict_views
+from dd3g.teacher.multi_view import Condition, Steady, UNetShape, multi_view_unet, predict_views, steady
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -58,21 +58,28 @@ class ImageDreamConfig:
 class ImageDreamNetwork(nn.Module):
     """Predicts noise in the latents of an object's views, all in dd3g's conventions.
 
-    network = ImageDreamNetwork(ImageDreamConfig(), text, negative)
+    network = ImageDreamNetwork(ImageDreamConfig())
+    network.tell(text, negative)                         # the text tower's, once
     condition = network.condition(rgb, latents)          # once an image
-    noise = network(z, t, cameras, condition)            # at every step
+    told = network.steady(cameras, condition)            # once a sampling
+    noise = network.predict(z, t, told)                  # at every step
     """
 
     text: Tensor
     negative: Tensor
 
-    def __init__(self, config: ImageDreamConfig, text: Float[Tensor, "n d"], negative: Float[Tensor, "n d"]) -> None:
+    def __init__(self, config: ImageDreamConfig) -> None:
         super().__init__()
         self.config = config
         self.unet = imagedream_unet(config)
         self.vision = VisionTower(config.sizes.vision)
-        self.register_buffer("text", text, persistent=False)
-        self.register_buffer("negative", negative, persistent=False)
+        text = config.sizes.text
+        for name in ("text", "negative"):
+            self.register_buffer(name, torch.zeros(text.length, text.width), persistent=False)
+
+    def tell(self, text: Float[Tensor, "n d"], negative: Float[Tensor, "n d"]) -> None:
+        """Sets the two texts, as :class:`dd3g.teacher.imagedream.clip.TextTower` makes them, for all that comes."""
+        self.text, self.negative = text, negative
 
     def condition(self, image: Float[Tensor, "b 3 h w"], image_latents: Float[Tensor, "b c l l"]) -> Condition:
         """II as the network wants it.
@@ -91,21 +98,30 @@ class ImageDreamNetwork(nn.Module):
         latents = torch.zeros(count, self.config.latent_channels, size, size, device=features.device)
         return Condition(latents, self._tokens(self.negative, features).expand(count, -1, -1))
 
-    def forward(
-        self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], cameras: Float[Tensor, "b v 16"], condition: Condition
-    ) -> Float[Tensor, "b v c l l"]:
+    def steady(self, cameras: Float[Tensor, "b v 16"], condition: Condition) -> Steady:
+        """What :meth:`predict` is told at every step of a sampling.
+
+        Args:
+            cameras: :meth:`dd3g.core.Cameras.conditions` of the views, the front first.
+            condition: From :meth:`condition` or :meth:`unconditioned`.
+        """
+        return steady(self.unet, cameras_inward(cameras, self.config.front), condition)
+
+    def predict(self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], told: Steady) -> Float[Tensor, "b v c l l"]:
         """The noise in every view, in ``z``'s dtype whatever the network computes in.
 
         Args:
-            z: Noised latents of the views, the front first.
+            z: Noised latents of the views, in the order of the cameras.
             t: Time of each object: whole numbers, in float32.
-            cameras: :meth:`dd3g.core.Cameras.conditions` of the views, in the same order.
-            condition: From :meth:`condition` or :meth:`unconditioned`.
+            told: From :meth:`steady`.
         """
-        front, kind = self.config.front, self.unet.dtype
-        asked = Condition(condition.latents.to(kind), condition.tokens.to(kind))
-        made = predict_views(self.unet, inward(z, front).to(kind), t, cameras_inward(cameras, front).to(kind), asked)
-        return outward(made.to(z.dtype), front)
+        return outward(predict_views(self.unet, inward(z, self.config.front), t, told), self.config.front)
+
+    def forward(
+        self, z: Float[Tensor, "b v c l l"], t: Float[Tensor, " b"], cameras: Float[Tensor, "b v 16"], condition: Condition
+    ) -> Float[Tensor, "b v c l l"]:
+        """:meth:`steady` and :meth:`predict` in one, for a single step."""
+        return self.predict(z, t, self.steady(cameras, condition))
 
     def _tokens(self, text: Tensor, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b m e"]:
         made = image_tokens(self.unet, features.to(self.unet.dtype))
