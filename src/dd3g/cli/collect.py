@@ -2,6 +2,7 @@
 
 dd3g collect photos/ --teacher teacher.safetensors --draws 8 --out quadruples           noise is drawn and followed to views
 dd3g collect views --invert --teacher teacher.safetensors --out quadruples-real         real views are followed back to their noise
+dd3g collect photos/ --teacher sd-v2.1-base-4view-ipmv.pt --out quadruples              ImageDream draws: 4 views of 256 px over a grey
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("sources", nargs="+", metavar="IMAGES_OR_VIEWS", help="pictures or folders of them; or folders of `dd3g objects`")
-    parser.add_argument("--teacher", required=True, metavar="CKPT", help="a teacher, as `dd3g teach` makes one of views")
+    parser.add_argument(
+        "--teacher", required=True, metavar="CKPT", help="a teacher that `dd3g teach unet` made, or ImageDream's checkpoint"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the collection; gone on with if it exists")
     parser.add_argument("--invert", action="store_true", help="views are the truth, and the noise that the ODE ties to them is found")
     parser.add_argument("--draws", type=int, default=None, help="of each input (default: 8); with --invert sets of views (default: 1)")
-    parser.add_argument("--guidance", type=float, default=3.0, help="weight of the picture in what the teacher draws (default: 3)")
+    parser.add_argument("--guidance", type=float, help="weight of the picture in what the teacher draws (default: 3; 5 of ImageDream)")
+    parser.add_argument("--prompt", metavar="NAME", help="what ImageDream is told: asset, empty, poor or poor-sds (default: asset)")
+    parser.add_argument("--negative", metavar="NAME", help="what it is told without the picture; likewise (default: poor)")
     parser.add_argument("--steps", type=int, default=50, help="of the ODE (default: 50)")
     parser.add_argument("--varied", type=float, default=0.0, help="share of draws from other cameras than the canonical rig's (default: 0)")
     parser.add_argument("--per-object", type=int, default=3, help="of views: input pictures taken of each object (default: 3)")
-    parser.add_argument("--size", type=int, default=192, metavar="PX", help="side of the inputs as they are kept (default: 192)")
+    parser.add_argument("--size", type=int, metavar="PX", help="side of the inputs as they are kept (default: 192; 256 for ImageDream)")
     parser.add_argument("--dev-share", type=float, default=0.05, help="share of images, never of draws, kept apart (default: 0.05)")
     parser.add_argument("--background", choices=("auto", "alpha", "small", "u2netp", "none"), default="auto", help="as in generate")
     parser.add_argument("--unit", type=int, default=64, help="quadruples a file: what a kill may cost (default: 64)")
@@ -46,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
             invert=options.invert,
             draws=options.draws or (1 if options.invert else 8),
             guidance=options.guidance,
+            prompt=options.prompt,
+            negative=options.negative,
             steps=options.steps,
             varied=options.varied,
             per_object=options.per_object,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from dd3g.core.noise import digest
 from dd3g.encoders.codec import Codec, load_codec
-from dd3g.teacher.teacher import load_teacher
+from dd3g.teacher.teacher import load_teacher, own_networks
 
 STRIDES = (2, 4, 8)  # of the levels that are compared: at stride 1 the pixels themselves are
 _DARK = 1e-6  # squared length of features, under which they count as none; keeps the root's gradient finite
@@ -75,7 +75,7 @@ def load_codec_perceptual(*, codec: str | os.PathLike[str] | None = None, teache
     if codec is not None:
         return CodecPerceptual(load_codec(codec))
     assert teacher is not None, "one of the two"
-    return CodecPerceptual(load_teacher(teacher).codec)
+    return CodecPerceptual(own_networks(load_teacher(teacher))[1])
 
 
 def _levels(layers: list[nn.Module]) -> list[tuple[int, int]]:

@@ -27,12 +27,14 @@ from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.distill.codec_perceptual import CodecPerceptual
+from dd3g.encoders.codec import load_codec
 from dd3g.evaluate.alignment import Distance, ImageFigures, compare, summary
 from dd3g.recipes.quadruple_batches import DecodedCollection, QuadrupleBatches, open_decoded
 from dd3g.recipes.student import render_batch
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.student import PEPD
 from dd3g.student.load import BUNDLED, load_student
+from dd3g.teacher.imagedream.vae import OpaqueCodec
 from dd3g.teacher.teacher import load_teacher
 from dd3g.training import check_device
 from dd3g.version import VERSION
@@ -90,7 +92,8 @@ def evaluate_alignment(options: AlignmentOptions, out: str | os.PathLike[str]) -
             f"--model {options.model}: takes noise of {student.config.noise_shape}, and {options.quadruples} holds {plan.latent_shape}; "
             "give a student that learnt from this teacher's quadruples"
         )
-    perceptual = CodecPerceptual(teacher.codec).to(options.device)  # needs no weights but those that are here
+    # needs no weights but those that are here; of views that had no alpha the package's own codec judges
+    perceptual = CodecPerceptual(load_codec() if isinstance(teacher.codec, OpaqueCodec) else teacher.codec).to(options.device)
     batches = batches_of(decoded, options.split, options.device)
     images, left_out = draws_of(batches, options)
     progress, rows, figures, pictures = Progress(len(images), "images compared", quiet=options.quiet), [], [], []

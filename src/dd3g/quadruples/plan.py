@@ -32,6 +32,8 @@ class Plan:
     tolerance: float  # of an inversion
     unit: int  # quadruples a file
     batch: int  # quadruples that the teacher makes at once: part of the plan, since sums may depend on it
+    prompt: str = ""  # that the teacher is told, by name; "" of one that reads no text
+    negative: str = ""  # that it is told without the picture
     generator: str = GENERATOR  # of drawn noise
     format: str = FORMAT
 

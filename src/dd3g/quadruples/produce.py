@@ -18,8 +18,6 @@ from dd3g.quadruples.plan import Plan
 from dd3g.quadruples.record import VIEWS, Quadruple
 from dd3g.teacher.teacher import Teacher, encode, invert, sample
 
-_LOWEST_DEG, _HIGHEST_DEG = -10.0, 40.0
-
 
 @dataclass(frozen=True)
 class RealViews:
@@ -37,7 +35,8 @@ def draw_unit(teacher: Teacher, plan: Plan, inputs: Sequence[InputPicture], jobs
         part = jobs[start : start + plan.batch]
         pictures = [inputs[i] for i, _ in part]
         keys = [NoiseKey(picture.image_id, draw) for picture, (_, draw) in zip(pictures, part, strict=True)]
-        places = [drawn_cameras(key, plan.varied) for key in keys]
+        places = [drawn_cameras(key, plan.varied, teacher.elevation_deg, teacher.elevations_deg) for key in keys]
+        greys = [drawn_grey(key) if teacher.opaque else None for key in keys]
         noise = torch.stack([draw_noise(key, plan.latent_shape) for key in keys])
         with _settled(teacher) as device:
             latents = sample(
@@ -45,12 +44,13 @@ def draw_unit(teacher: Teacher, plan: Plan, inputs: Sequence[InputPicture], jobs
                 stacked(pictures).to(device),
                 _orbits(places).to(device),
                 noise.to(device),
+                grey=_greys(greys, device),
                 guidance=plan.guidance,
                 steps=plan.steps,
             ).cpu()
         made += [
-            Quadruple(key.image_digest, key.draw, plan.guidance, azimuth, elevation, kept.half().float(), None, None)
-            for key, (azimuth, elevation), kept in zip(keys, places, latents, strict=True)
+            Quadruple(key.image_digest, key.draw, plan.guidance, azimuth, elevation, kept.half().float(), None, None, None, grey)
+            for key, (azimuth, elevation), kept, grey in zip(keys, places, latents, greys, strict=True)
         ]
     return made
 
@@ -75,31 +75,60 @@ def invert_unit(
     for start in range(0, len(jobs), plan.batch):
         part = jobs[start : start + plan.batch]
         pictures, real = [inputs[i] for i, _ in part], [views_of(i, k) for i, k in part]
+        greys = [drawn_grey(NoiseKey(p.image_id, k)) if teacher.opaque else None for p, (_, k) in zip(pictures, part, strict=True)]
         with _settled(teacher) as device:
-            latents = encode(teacher, torch.stack([r.views for r in real]).to(device).float() / 255)
+            behind = _greys(greys, device)
+            with torch.inference_mode():
+                latents = encode(teacher, torch.stack([r.views for r in real]).to(device).float() / 255, behind)
             found = invert(
                 teacher,
                 latents,
                 stacked(pictures).to(device),
                 _orbits([(r.azimuth_deg, r.elevation_deg) for r in real]).to(device),
+                grey=behind,
                 steps=plan.steps,
                 iterations=plan.iterations,
                 tolerance=plan.tolerance,
             )
         made += [
-            Quadruple(p.image_id, -1, 1.0, r.azimuth_deg, r.elevation_deg, None, noise, r.views, found.residual)
-            for p, r, noise in zip(pictures, real, found.noise.cpu(), strict=True)
+            Quadruple(p.image_id, -1, 1.0, r.azimuth_deg, r.elevation_deg, None, noise, r.views, found.residual, grey)
+            for p, r, noise, grey in zip(pictures, real, found.noise.cpu(), greys, strict=True)
         ]
     return made
 
 
-def drawn_cameras(key: NoiseKey, varied: float) -> tuple[float, float]:
-    """(azimuth, elevation) of view 0 of a draw, degrees: the canonical rig's, or in a share ``varied`` of draws any others."""
-    words = np.random.Philox(key=int(key.image_digest, 16), counter=key.draw).random_raw(3)
-    other, azimuth, height = (words >> np.uint64(11)) * 2.0**-53
+def drawn_cameras(
+    key: NoiseKey, varied: float, canonical_deg: float = 0.0, range_deg: tuple[float, float] = (-10.0, 40.0)
+) -> tuple[float, float]:
+    """(azimuth, elevation) of view 0 of a draw, degrees: the canonical rig's, or in a share ``varied`` of draws any others.
+
+    Args:
+        key: Of the draw.
+        varied: The share.
+        canonical_deg: Elevation of the rig.
+        range_deg: Of the others' elevations.
+    """
+    other, azimuth, height, _ = _uniform(key)
     if other >= varied:
-        return 0.0, 0.0
-    return float(np.float32(360 * azimuth)), float(np.float32(_LOWEST_DEG + (_HIGHEST_DEG - _LOWEST_DEG) * height))
+        return 0.0, canonical_deg
+    lowest, highest = range_deg
+    return float(np.float32(360 * azimuth)), float(np.float32(lowest + (highest - lowest) * height))
+
+
+def drawn_grey(key: NoiseKey) -> float:
+    """What stands behind the picture of a draw, where the teacher is opaque: any of 256 greys, as ImageDream's own code draws one."""
+    return float(np.float32(np.floor(256 * _uniform(key)[3]) / 255))
+
+
+def _uniform(key: NoiseKey) -> np.ndarray:
+    """Four numbers in [0, 1) of a draw."""
+    words = np.random.Philox(key=int(key.image_digest, 16), counter=key.draw).random_raw(4)
+    return (words >> np.uint64(11)) * 2.0**-53
+
+
+def _greys(greys: Sequence[float | None], device: torch.device) -> Float[Tensor, " b"] | None:
+    known = [grey for grey in greys if grey is not None]
+    return torch.tensor(known, device=device) if known else None
 
 
 def _orbits(places: Sequence[tuple[float, float]]) -> Cameras:

@@ -36,6 +36,7 @@ class Quadruple:
     noise: Float[Tensor, "v c l l"] | None  # N as found: float32
     views: UInt8[Tensor, "v 4 h w"] | None  # OI as real pictures: straight RGBA
     residual: float | None = None  # of the inversion: largest change of a latent that its last iteration still made
+    grey: float | None = None  # that an opaque teacher saw behind II, in [0, 1]; OI lies over about the same
 
     def __post_init__(self) -> None:
         drawn, inverted = self.latents is not None, self.noise is not None and self.views is not None
@@ -72,6 +73,7 @@ def to_row(quadruple: Quadruple) -> dict[str, object]:
         "latents": None if quadruple.latents is None else _bytes(quadruple.latents, np.float16),
         "noise": None if quadruple.noise is None else _bytes(quadruple.noise, np.float32),
         "views": None if quadruple.views is None else _png(quadruple.views),
+        **({} if quadruple.grey is None else {"grey": float(np.float32(quadruple.grey))}),
     }
 
 
@@ -91,7 +93,7 @@ def from_row(row: dict[str, Any], latent_shape: tuple[int, int, int, int]) -> Qu
         raise InputError(f"latents, noise or views are not of the collection's sizes ({error})") from None
     return Quadruple(
         str(row["image_id"]), int(row["draw"]), float(row["guidance"]), float(row["azimuth_deg"]), float(row["elevation_deg"]),
-        latents, noise, views, None if row["residual"] is None else float(row["residual"]),
+        latents, noise, views, None if row["residual"] is None else float(row["residual"]), row.get("grey"),
     )  # fmt: skip
 
 

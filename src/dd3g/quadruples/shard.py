@@ -21,6 +21,7 @@ _COLUMNS = {
     "noise": "binary?",
     "views": "binary?",
 }
+_OPAQUE = {"grey": "float"}  # one column more, in collections of a teacher that sees no alpha
 
 
 def write_shard(path: str | os.PathLike[str], quadruples: Sequence[Quadruple], latent_shape: tuple[int, int, int, int]) -> None:
@@ -44,7 +45,8 @@ def write_shard(path: str | os.PathLike[str], quadruples: Sequence[Quadruple], l
             raise InputError(f"quadruple {quadruple.key}: found twice, expected once")
         seen.add(quadruple.key)
     rows = [to_row(quadruple) for quadruple in quadruples]
-    write_rows(path, rows, _COLUMNS, {"format": FORMAT, "latent_shape": ",".join(map(str, latent_shape))})
+    columns = _COLUMNS | _OPAQUE if any("grey" in row for row in rows) else _COLUMNS
+    write_rows(path, rows, columns, {"format": FORMAT, "latent_shape": ",".join(map(str, latent_shape))})
 
 
 def read_shard(path: str | os.PathLike[str]) -> list[Quadruple]:
@@ -53,7 +55,7 @@ def read_shard(path: str | os.PathLike[str]) -> list[Quadruple]:
     Raises:
         InputError: No such file, cut short, a byte changed, or another kind of file; names the file, and the row where it is one.
     """
-    rows, about = read_rows(path, _COLUMNS, FORMAT)
+    rows, about = read_rows(path, _COLUMNS, FORMAT, optional=_OPAQUE)
     shape = tuple(int(part) for part in about["latent_shape"].split(","))
     found = []
     for number, row in enumerate(rows):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,16 @@ def write_rows(path: str | os.PathLike[str], rows: Sequence[Row], columns: Mappi
         )
 
 
-def read_rows(path: str | os.PathLike[str], columns: Mapping[str, str], about_format: str) -> tuple[list[Row], dict[str, str]]:
+def read_rows(
+    path: str | os.PathLike[str], columns: Mapping[str, str], about_format: str, *, optional: Iterable[str] = ()
+) -> tuple[list[Row], dict[str, str]]:
     """All rows of a file, each checked against its digest, and what the file says of itself.
+
+    Args:
+        path: Of the file.
+        columns: That it has, beside the digest.
+        about_format: What it must say that it is.
+        optional: Columns that it may have.
 
     Raises:
         InputError: No such file, cut short, a byte changed, or another kind of file; names the file, and the row where it is one.
@@ -84,7 +92,7 @@ def read_rows(path: str | os.PathLike[str], columns: Mapping[str, str], about_fo
     try:
         with parquet.ParquetFile(place, page_checksum_verification=True) as file:  # pyright: ignore[reportAttributeAccessIssue]
             about = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
-            if about.get("format") != about_format or set(file.schema_arrow.names) != {*columns, "digest"}:
+            if about.get("format") != about_format or set(file.schema_arrow.names) - {*optional} != {*columns, "digest"}:
                 raise InputError(f"{place}: Parquet, but not of format {about_format} (found {about.get('format')!r}); collect it again")
             rows = file.read().to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # pyright: ignore[reportAttributeAccessIssue]

@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dd3g.core.cameras import stacked as stacked_cameras
 from dd3g.core.errors import DD3GError, InputError, OutputError
@@ -27,7 +28,6 @@ from dd3g.core.noise import digest
 from dd3g.core.progress import Progress
 from dd3g.core.views import premultiplied
 from dd3g.core.views_folder import original_name
-from dd3g.encoders.codec import FACTOR
 from dd3g.photos import Background, prepare
 from dd3g.photos.folders import named_pictures
 from dd3g.quadruples import Plan, Quadruple, collect, open_quadruples, verify
@@ -41,9 +41,11 @@ from dd3g.quadruples.table import write_rows
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
 from dd3g.recipes.teacher import orbits_of
 from dd3g.recipes.views_pack import ViewsPack, open_pack
-from dd3g.teacher.teacher import STEPS, Teacher, decode, load_teacher, sample
+from dd3g.teacher.imagedream.prompts import NEGATIVE, PROMPT, PromptName, prompts_named
+from dd3g.teacher.teacher import STEPS, Teacher, encode, load_teacher, on_device, sample
 
 _A_PART = 256  # inputs a file
+_SIZE = 192  # of the inputs, px
 _CANONICAL = 16  # target views round the object from the front
 _ROUND_TRIPS = 32  # inverted quadruples that are followed back for the report
 
@@ -57,11 +59,13 @@ class CollectOptions:
     out: str
     invert: bool = False
     draws: int = 8  # of each input; sets of views of each, where they are inverted
-    guidance: float = 3.0
+    guidance: float | None = None  # None: the teacher's own
+    prompt: str | None = None  # by name, of a teacher that reads text; None: the authors' choice, likewise below
+    negative: str | None = None
     steps: int = STEPS
     varied: float = 0.0
     per_object: int = 3  # inputs taken of each object, where the sources are views
-    size: int = 192  # of the inputs as they are kept
+    size: int | None = None  # of the inputs as they are kept; None: 192, or the teacher's own pictures' if those are larger
     dev_share: float = 0.05
     unit: int = 64
     batch: int = 16
@@ -85,7 +89,9 @@ def run_collect(options: CollectOptions) -> int:
     """
     _check(options)
     out = make_folder(options.out)
-    teacher = load_teacher(options.teacher)
+    prompts = _prompts(options)
+    teacher = load_teacher(options.teacher, prompts)
+    options = replace(options, size=options.size or max(_SIZE, teacher.side))
     packs = [open_pack(source, quiet=options.quiet) for source in options.sources] if _are_views(options.sources) else []
     if options.invert and not packs:
         raise InputError(f"--invert: wants views whose pictures are true, found {options.sources[0]}; make them with `dd3g objects`")
@@ -100,13 +106,15 @@ def run_collect(options: CollectOptions) -> int:
         inputs=len(inputs),
         inputs_digest=digest_of(inputs),
         per_input=options.draws,
-        guidance=1.0 if options.invert else options.guidance,
+        guidance=1.0 if options.invert else teacher.guidance if options.guidance is None else options.guidance,
         steps=options.steps,
         varied=0.0 if options.invert else options.varied,
         iterations=options.iterations if options.invert else 0,
         tolerance=options.tolerance if options.invert else 0.0,
         unit=options.unit,
         batch=options.batch,
+        prompt=teacher.told[0],
+        negative=teacher.told[1],
     )
     write_plan(out, plan)
     if options.verify:
@@ -132,17 +140,12 @@ def open_maker(out: str, teacher_path: str, device: str, sources: tuple[str, ...
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
     plan = read_plan(out)
-    teacher = to_device(load_teacher(teacher_path), device)
+    teacher = on_device(load_teacher(teacher_path, prompts_named(plan.prompt, plan.negative) if plan.prompt else None), device)
     inputs = read_inputs_of(out, plan)
     if plan.kind == "draw":
         return partial(draw_unit, teacher, plan, inputs)
     views_of = real_views([open_pack(source, quiet=True) for source in sources], inputs)
     return partial(invert_unit, teacher, plan, inputs, views_of)
-
-
-def to_device(teacher: Teacher, device: str) -> Teacher:
-    """The teacher's networks on a device."""
-    return Teacher(teacher.network.to(device), teacher.codec.to(device), teacher.schedule, teacher.about, teacher.digest)
 
 
 def real_views(packs: Sequence[ViewsPack], inputs: Sequence[InputPicture]) -> Callable[[int, int], RealViews]:
@@ -177,19 +180,20 @@ def inversion_report(
     teacher: Teacher, quadruples: Sequence[Quadruple], inputs: dict[str, InputPicture], plan: Plan, device: str
 ) -> dict[str, Any]:
     """Inverted noise against white noise, and what the ODE makes of it against what it was found for (decoded views, PSNR over RGBA)."""
-    teacher = to_device(teacher, device)
+    teacher = on_device(teacher, device)
     chosen = [quadruples[round(k)] for k in np.linspace(0, len(quadruples) - 1, min(_ROUND_TRIPS, len(quadruples)))]
     values = []
     for start in range(0, len(chosen), plan.batch):
         part = chosen[start : start + plan.batch]
         with torch.inference_mode():
             truth = torch.stack([q.views for q in part if q.views is not None]).to(device).float() / 255
-            wanted = decode(teacher, torch.stack([teacher.codec.encode(v) for v in truth]))
+            grey = torch.tensor([q.grey for q in part], device=device) if teacher.opaque else None
+            wanted = _seen(teacher, encode(teacher, truth, grey))
             asked = stacked_cameras([q.cameras for q in part]).to(device)
             noise = torch.stack([q.noise_of(plan.latent_shape) for q in part]).to(device)
-            again = sample(teacher, stacked([inputs[q.image_id] for q in part]).to(device), asked, noise, steps=plan.steps)
-            made = decode(teacher, again)
-        error = (premultiplied(made) - premultiplied(wanted)).square().mean((1, 2, 3, 4)).clamp_min(1e-12)
+            again = sample(teacher, stacked([inputs[q.image_id] for q in part]).to(device), asked, noise, grey=grey, steps=plan.steps)
+            made = _seen(teacher, again)
+        error = (made - wanted).square().mean((1, 2, 3, 4)).clamp_min(1e-12)
         values.append(-10 * error.log10().cpu())
     each = torch.cat(values)
     every = torch.stack([q.noise_of(plan.latent_shape) for q in quadruples])
@@ -202,6 +206,12 @@ def inversion_report(
         **asdict(noise_statistics(every)),
         "white": {"mean": 0.0, "variance": 1.0, "spectrum": 1.0},
     }
+
+
+def _seen(teacher: Teacher, latents: Tensor) -> Tensor:
+    """Views as they are compared: premultiplied RGBA, or RGB over their grey."""
+    made = teacher.codec.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+    return made if teacher.opaque else premultiplied(made)
 
 
 def write_manifest(out: Path, plan: Plan) -> None:
@@ -217,10 +227,16 @@ def write_manifest(out: Path, plan: Plan) -> None:
     write_rows(out / "manifest.parquet", rows, columns, {"format": "dd3g-manifest-1"})
 
 
+def _prompts(options: CollectOptions) -> tuple[PromptName, PromptName] | None:
+    if options.prompt is None and options.negative is None:
+        return None
+    return prompts_named(PROMPT if options.prompt is None else options.prompt, NEGATIVE if options.negative is None else options.negative)
+
+
 def _check(options: CollectOptions) -> None:
     for name in ("draws", "steps", "per_object", "size", "unit", "batch", "iterations", "workers"):
         least = 16 if name == "size" else 1
-        if getattr(options, name) < least:
+        if (getattr(options, name) or least) < least:
             raise InputError(f"--{name.replace('_', '-')}: found {getattr(options, name)}, expected at least {least}")
     for name in ("varied", "dev_share"):
         if not 0 <= getattr(options, name) <= 1:
@@ -244,7 +260,7 @@ def _is_views(source: str) -> bool:
 
 
 def _refuse_other_sizes(packs: Sequence[ViewsPack], teacher: Teacher, options: CollectOptions) -> None:
-    side = teacher.network.config.latent_size * FACTOR
+    side = teacher.side
     for source, pack in zip(options.sources, packs, strict=False):
         found = pack.targets.rgba.shape[-1]
         if options.invert and found != side:
@@ -253,6 +269,8 @@ def _refuse_other_sizes(packs: Sequence[ViewsPack], teacher: Teacher, options: C
 
 def _inputs_from_views(packs: Sequence[ViewsPack], out: Path, options: CollectOptions) -> tuple[str, list[InputPicture], int]:
     """A few pictures of every object, framed as the student gets them, with everything that is known of their cameras."""
+    size = options.size
+    assert size is not None  # known with the teacher
     store = PictureStore(packs, "inputs", torch.device("cpu"))
     names = [name for pack in packs for name in pack.names]
     identity = digest(f"{[pack.digest for pack in packs]} {options.per_object} {options.size} {options.dev_share}".encode())
@@ -265,7 +283,7 @@ def _inputs_from_views(packs: Sequence[ViewsPack], out: Path, options: CollectOp
     def make(part: Sequence[tuple[int, int]]) -> tuple[list[InputPicture], int]:
         objects, views = np.array(part).T
         source = read_sources(store, objects, views)
-        framed = frame_inputs(source, options.size, as_is=source.on_rig)
+        framed = frame_inputs(source, size, as_is=source.on_rig)
         pixels = (framed.image * 255).round().to(torch.uint8)
         numbers = zip(source.azimuth_deg.tolist(), source.elevation_deg.tolist(), (framed.scale * source.radius).tolist(), strict=True)
         places = [Placement(s, (x, y, z)) for s, (x, y, z) in zip(framed.scale.tolist(), framed.offset.tolist(), strict=True)]
@@ -281,6 +299,8 @@ def _inputs_from_views(packs: Sequence[ViewsPack], out: Path, options: CollectOp
 
 def _inputs_from_pictures(out: Path, options: CollectOptions) -> tuple[str, list[InputPicture], int]:
     """Photographs and drawings, cut out and framed; nothing is known of their cameras. A bad one is told of and left out."""
+    size = options.size
+    assert size is not None  # known with the teacher
     pictures = named_pictures(options.sources, out)
     listing = [f"{name} {_bytes_of(path)}" for name, path in pictures.items()]
     identity = digest(f"{listing} {options.background} {options.size} {options.dev_share}".encode(errors="surrogateescape"))
@@ -289,7 +309,7 @@ def _inputs_from_pictures(out: Path, options: CollectOptions) -> tuple[str, list
         found, failed = [], 0
         for name, path in part:
             try:
-                prepared = prepare(path, background=options.background, size=options.size)
+                prepared = prepare(path, background=options.background, size=size)
             except OutputError:
                 raise
             except DD3GError as error:

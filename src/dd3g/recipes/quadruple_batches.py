@@ -28,8 +28,9 @@ from dd3g.quadruples import Collection, Quadruple, open_quadruples
 from dd3g.quadruples.inputs import Placement, stacked
 from dd3g.quadruples.plan import unit_path
 from dd3g.quadruples.record import VIEWS
+from dd3g.recipes.matte import network_matte
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig, degraded, permutation
-from dd3g.teacher.teacher import Teacher
+from dd3g.teacher.teacher import Teacher, decode, on_device
 
 _CACHE_FORMAT = "dd3g-decoded-1"
 _DECODED_AT_ONCE = 8
@@ -45,7 +46,7 @@ class DecodedCollection:
 
 
 def open_decoded(folder: str | os.PathLike[str], teacher: Teacher, *, device: str = "cpu", quiet: bool = False) -> DecodedCollection:
-    """Opens a collection; drawn latents are decoded once, into a memory map beside it.
+    """Opens a collection; drawn latents are decoded once, into a memory map beside it, and views without alpha are given one.
 
     Raises:
         InputError: A damaged collection, or one of another teacher.
@@ -64,7 +65,7 @@ def open_decoded(folder: str | os.PathLike[str], teacher: Teacher, *, device: st
 
 @torch.inference_mode()
 def _decode_all(quadruples: Sequence[Quadruple], teacher: Teacher, place: Path, identity: str, device: str, quiet: bool) -> None:
-    codec = teacher.codec.to(device)
+    there, matte = on_device(teacher, device), network_matte() if teacher.opaque else None
     progress = Progress(len(quadruples), "decoding views", quiet=quiet)
     with write_folder_atomically(place) as temporary:
         views = None
@@ -73,7 +74,8 @@ def _decode_all(quadruples: Sequence[Quadruple], teacher: Teacher, place: Path, 
             pictures = [q.views for q in part if q.views is not None]
             latents = [q.latents for q in part if q.latents is not None]
             if latents:
-                made = codec.decode(torch.cat(latents).to(device)).unflatten(0, (-1, VIEWS))
+                greys = torch.tensor([q.grey for q in part], device=device) if teacher.opaque else None
+                made = decode(there, torch.stack(latents).to(device), greys, matte)
                 pictures = list((made * 255).round().to(torch.uint8).cpu())
             found = torch.stack(pictures).numpy()
             if views is None:

@@ -14,7 +14,7 @@ from dd3g.recipes.presets import TEACHERS, find_preset
 from dd3g.recipes.teacher import TeacherDataConfig, teacher_recipe
 from dd3g.recipes.views_run import ViewsRunOptions, data_of, with_options
 from dd3g.teacher.network import TeacherConfig
-from dd3g.teacher.teacher import TeacherNetworks, load_teacher
+from dd3g.teacher.teacher import TeacherNetworks, load_teacher, own_networks
 from dd3g.training import FitConfig, SessionConfig, check_device, fit
 
 
@@ -64,7 +64,8 @@ def run_teacher(
     if (codec is None) == (options.init is None):
         raise InputError("give either --codec, a codec in whose latents a new teacher works, or --init, a teacher to go on from")
     start = None if options.init is None else load_teacher(options.init)
-    config = resolve(options, preset, start and start.network.config)
+    begun = None if start is None else own_networks(start)
+    config = resolve(options, preset, begun and begun[0].config)
     train, dev, provenance = data_of(options, quiet=session.quiet)
     side = train[0].targets.rgba.shape[-1]
     if side != config.model.latent_size * FACTOR:
@@ -72,8 +73,8 @@ def run_teacher(
             f"{options.views[0]}: its views are {side} px wide, expected {config.model.latent_size * FACTOR}; render them so, or set "
             f"model.latent_size={side // FACTOR}"
         )
-    if start is not None:
-        used, told = start.codec, {"init": start.digest}
+    if start is not None and begun is not None:
+        used, told = begun[1], {"init": start.digest}
     else:
         assert codec is not None  # one of the two is given
         used, told = load_codec(codec), {"codec": digest(codec_path(codec).read_bytes())}
@@ -90,6 +91,6 @@ def run_teacher(
         bfloat16=config.fit.precision == "bfloat16",
         quiet=session.quiet,
     )
-    if start is not None:
-        cast(TeacherNetworks, recipe.network).network.load_state_dict(start.network.state_dict())
+    if begun is not None:
+        cast(TeacherNetworks, recipe.network).network.load_state_dict(begun[0].state_dict())
     return fit(replace(recipe, identity={**recipe.identity, **told}), config.fit, out, session)

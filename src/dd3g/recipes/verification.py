@@ -5,8 +5,8 @@
 The gradient is taken at the Gaussians at once, and handed on as a term that is linear in them: what verification holds in memory is gone
 before the student's own backward begins, and its norm is known before it is weighed.
 
-# differs: the paper's teacher knows no alpha, so its renders need a background, and its picture the same one (method.md 7.4). Ours takes
-# both with their alpha: renders over black are premultiplied already, and no background has to be drawn.
+# differs: ImageDream knows no alpha, so its renders need a background, and its picture the same one (method.md 7.4): a grey, drawn afresh
+# for every sample of a step. Our own teacher takes both with their alpha: renders over black are premultiplied already.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from dd3g.distill.colours import statistics_loss
 from dd3g.distill.curriculum import ramp
 from dd3g.distill.guidance import rescaled
 from dd3g.distill.implicit import ImplicitConfig, draw_time, implicit
-from dd3g.encoders.codec import FACTOR
 from dd3g.recipes.student_batches import StudentBatch
 from dd3g.render import rasterize
 from dd3g.teacher.ddim import Epsilon
 from dd3g.teacher.schedule import Schedule
-from dd3g.teacher.teacher import Teacher, condition_of, epsilon_of, predictions_of
+from dd3g.teacher.teacher import Teacher, condition_of, encode_premultiplied, epsilon_of, on_device, predictions_of
 
 _VIEWS = len(RIG_AZIMUTHS_DEG)
 _STEPS, _SAMPLES = 3 << 61, 7 << 60  # keys of random numbers, apart from those of batches
@@ -48,6 +47,7 @@ class Verifier:
     schedule: Schedule
     side: int  # of the renders, px
     digest: str = ""  # of the teacher's file
+    opaque: bool = False  # it sees no alpha: renders and picture are laid over one grey before either is asked
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Request:
     elevation_deg: list[float]
     t: int  # one for all views of all objects
     noise: list[int]  # seed of each one's fresh noise
+    grey: list[float]  # behind each one, where the teacher is opaque
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,21 @@ class Verified:
 
 def verifier_of(teacher: Teacher, config: ImplicitConfig, device: torch.device | str) -> Verifier:
     """A teacher with its guidance, on a device. The picture's tokens are made once a step, and serve both halves of guidance."""
-    network, codec = teacher.network.to(device), teacher.codec.to(device)
-    side = network.config.latent_size * FACTOR
-    there = replace(teacher, network=network, codec=codec)
+    there = on_device(teacher, device)
+
+    def nothing_behind(rgba: Tensor) -> Tensor | None:
+        return rgba.new_zeros(len(rgba)) if there.opaque else None  # whatever stands there is hidden: see Verifier.opaque
 
     def encode(rgba: Tensor) -> Tensor:
-        return codec.encode_premultiplied(rgba.flatten(0, 1)).unflatten(0, rgba.shape[:2])
+        return encode_premultiplied(there, rgba, nothing_behind(rgba))
 
     def epsilon(image: Tensor, conditions: Tensor) -> Epsilon:
-        condition = condition_of(there, resized(image, side))
+        condition = condition_of(there, resized(image, there.side), nothing_behind(image))
         if config.guidance == 1.0:
             return epsilon_of(there, condition, conditions)
         return rescaled(predictions_of(there, condition, conditions), there.schedule, config.guidance, config.rescale)
 
-    return Verifier(encode, epsilon, there.schedule, side, there.digest)
+    return Verifier(encode, epsilon, there.schedule, there.side, there.digest, there.opaque)
 
 
 def request_of(config: ImplicitConfig, number: Int[Tensor, " b"], seed: int, step: int) -> Request:
@@ -103,6 +105,7 @@ def request_of(config: ImplicitConfig, number: Int[Tensor, " b"], seed: int, ste
         elevation_deg=[random.uniform(*config.elevation_deg) for random in each],
         t=t,
         noise=[int(random.integers(2**62)) for random in each],
+        grey=[random.uniform() for random in each],
     )
 
 
@@ -149,9 +152,13 @@ def verify(verifier: Verifier, gaussians: Gaussians, batch: StudentBatch, config
     with torch.enable_grad():
         render = rasterize(leaf, cameras, batch.image.new_zeros(3))
         seen = torch.cat([render.rgb, render.alpha], 2)
-        z = verifier.encode(seen).float()
+        lit, shown = seen, batch.undegraded[request.chosen]
+        if verifier.opaque:
+            grey = torch.tensor(request.grey, device=seen.device)
+            lit, shown = _over(seen, grey[:, None]), _over(premultiplied(shown), grey)
+        z = verifier.encode(lit).float()
         with torch.no_grad():
-            epsilon = verifier.epsilon(batch.undegraded[request.chosen], cameras.conditions())
+            epsilon = verifier.epsilon(shown, cameras.conditions())
         loss = implicit(z, epsilon, verifier.schedule, request.t, _noise(request, batch, config, z), config.weighting)
         whole = loss
         if config.statistics > 0:
@@ -227,6 +234,12 @@ def gradient_norms(
     found = {"gradient_explicit": ours.item(), "gradient_implicit": math.sqrt(sum(squares) / max(len(squares), 1))}
     beta = config.weight or config.balance * found["gradient_explicit"] / max(found["gradient_implicit"], _NOTHING)
     return {**found, "beta_max": beta}
+
+
+def _over(light: Float[Tensor, "*batch 4 h w"], grey: Float[Tensor, "*shape"]) -> Float[Tensor, "*batch 4 h w"]:
+    """Premultiplied RGBA over a grey: nothing is seen through it any more."""
+    rgb, alpha = light[..., :3, :, :], light[..., 3:, :, :]
+    return torch.cat([rgb + grey[..., None, None, None] * (1 - alpha), torch.ones_like(alpha)], -3)
 
 
 def _noise(request: Request, batch: StudentBatch, config: ImplicitConfig, z: Tensor) -> Tensor:

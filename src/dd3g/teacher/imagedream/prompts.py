@@ -6,14 +6,19 @@ fills up with the end token (openai/clip-vit-large-patch14's) would say another 
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from dd3g.core.errors import InputError
+
 PromptName = Literal["asset", "empty", "poor", "poor-sds"]
 PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
+# What the authors' demo does; "asset" is its prompt without a description, since nobody describes these pictures.
+PROMPT: PromptName = "asset"
+NEGATIVE: PromptName = "poor"
 _START, _END = 49406, 49407
 
 TEXTS: dict[PromptName, str] = {
@@ -40,6 +45,18 @@ _IDS: dict[PromptName, tuple[int, ...]] = {
         561, 6528, 267, 561, 23300, 267, 2103, 39391,
     ),
 }  # fmt: skip
+
+
+def prompts_named(prompt: str, negative: str) -> tuple[PromptName, PromptName]:
+    """Two names as they were given.
+
+    Raises:
+        InputError: One is no stored text's.
+    """
+    for option, name in (("prompt", prompt), ("negative", negative)):
+        if name not in PROMPTS:
+            raise InputError(f"{option}: found {name!r}, expected one of {', '.join(PROMPTS)}; other texts are not stored")
+    return cast(PromptName, prompt), cast(PromptName, negative)
 
 
 def prompt_ids(name: PromptName, length: int = 77) -> Int[Tensor, " n"]:
