@@ -77,7 +77,7 @@ class TwoContextAttention(nn.Module):
             _keys_and_values(attn.heads, self.to_k_ip[0], self.to_v_ip[0], picture),
         )
 
-    def forward(
+    def __call__(  # not forward: diffusers hands over what this signature names, and nothing else
         self,
         attn: Any,
         hidden_states: Float[Tensor, "bf l c"],
