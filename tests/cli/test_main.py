@@ -108,7 +108,7 @@ def test_an_interrupt_is_status_130_without_a_traceback(dd3g, monkeypatch):
 @pytest.mark.parametrize("page", ["README.md", *(f"src/{module.replace('.', '/')}.py" for _, module in COMMANDS.values())])
 def test_commands_in_texts_are_ones_that_the_parsers_take(page):
     """Options that were renamed or never made; "..." stands for what a reader fills in."""
-    found = re.findall(r"(?:^ *|`)dd3g ([a-z]+ [^`\n]+)", (ROOT / page).read_text(), re.MULTILINE)
+    found = re.findall(r"(?:^ *|`)dd3g ([a-z-]+ [^`\n]+)", (ROOT / page).read_text(), re.MULTILINE)
     commands = [re.split(r"  +|#|then:", line)[0].split() for line in found if "..." not in line]
     assert commands
     for name, *arguments in commands:

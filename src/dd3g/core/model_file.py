@@ -52,6 +52,37 @@ def save_model_file(
         save_file({name: stored(t) for name, t in tensors.items()}, temporary, {"dd3g": header})
 
 
+@dataclass(frozen=True)
+class ModelHeader:
+    """What a model file says of itself, and its tensors' names, shapes and types by safetensors' names ("F16")."""
+
+    kind: str
+    config: dict[str, Any]
+    about: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+
+
+def read_model_header(path: str | os.PathLike[str]) -> ModelHeader | None:
+    """Reads the header alone, of any kind; None for a safetensors file that is not this package's.
+
+    Raises:
+        CheckpointError: Damaged, cut off, or not a safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = (file.metadata() or {}).get("dd3g")
+            if header is None:
+                return None
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            shapes = {name: tuple(piece.get_shape()) for name, piece in slices.items()}
+            return ModelHeader(*_parse_header(header), shapes, {name: str(piece.get_dtype()) for name, piece in slices.items()})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged or not a safetensors file ({error}); fetch or export it again") from None
+
+
 def load_model_file(path: str | os.PathLike[str], kind: str) -> ModelFile:
     """Reads a model file of the kind asked for; floating-point tensors come back as float32.
 

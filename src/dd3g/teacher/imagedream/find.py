@@ -173,16 +173,18 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Found:
 def _fitted(
     named: Mapping[str, Stored], layout: Layout, prefixes: Mapping[str, str], heads: Mapping[str, int]
 ) -> tuple[Sizes, dict[str, FoundPart]]:
-    """Sizes part by part: the published ones, or those that the part's own shapes speak of where these fit better."""
+    """Sizes part by part: the published ones, or those that the part's own shapes speak of where most shapes are not the published ones.
+
+    Not where a few are: a lone misshapen tensor must not pass for a network of other sizes.
+    """
     sizes = PUBLISHED
     for part, stored in named.items():
-        guessed = _guessed(part, stored.shapes, layout, heads.get(part), sizes)
-        if guessed and len(_misfits(part, stored.shapes, layout, guessed)) < len(_misfits(part, stored.shapes, layout, sizes)):
-            sizes = guessed
+        if 2 * len(_misfits(part, stored.shapes, layout, sizes)) > len(stored.shapes):
+            sizes = _guessed(part, stored.shapes, layout, heads.get(part), sizes)
     return sizes, {part: _checked(part, stored, layout, sizes, prefixes.get(part, "")) for part, stored in named.items()}
 
 
-def _guessed(part: str, shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes | None:
+def _guessed(part: str, shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes:
     names = "original" if layout == "original" else "stock"
     try:
         if part == "unet":
@@ -192,8 +194,8 @@ def _guessed(part: str, shapes: Mapping[str, Shape], layout: Layout, heads: int 
         if part == "text":
             return replace(sizes, text=guess_text(shapes, names, heads))
         return replace(sizes, vision=guess_vision(shapes, names, heads))
-    except (KeyError, IndexError, ValueError):
-        return None  # what the guess needs is missing or misshapen
+    except (KeyError, IndexError):
+        return sizes  # what the guess needs is missing or misshapen
 
 
 def _misfits(part: str, shapes: Mapping[str, Shape], layout: Layout, sizes: Sizes) -> list[str]:

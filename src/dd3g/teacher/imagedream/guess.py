@@ -33,7 +33,6 @@ def guess_unet(shapes: Shapes) -> UNetSizes:
         layers=layers,
         head_width=_head_width(widths[0], None, PUBLISHED.unet.head_width),
         context=context,
-        camera=shapes["camera_embed.0.weight"][1],
         tokens=shapes["image_embed.latents"][1],
         image_width=shapes["image_embed.proj_in.weight"][1],
         resampler_layers=len(_numbers(shapes, r"image_embed\.layers\.(\d+)\.")),
@@ -61,7 +60,6 @@ def guess_vae(shapes: Shapes, names: str) -> VAESizes:
     """From the names of the ``"original"`` or of the ``"stock"`` network."""
     spelt = _VAE[names]
     return VAESizes(
-        picture_channels=shapes["encoder.conv_in.weight"][1],
         latent_channels=shapes["decoder.conv_in.weight"][1],
         widths=tuple(shapes[spelt.kernel.format(level)][0] for level in range(len(_numbers(shapes, spelt.level)))),
         layers=len(_numbers(shapes, spelt.block)),

@@ -139,7 +139,12 @@ def read_checkpoint(path: str | os.PathLike[str], *, dtype: torch.dtype | None =
     mixed = [part for part, kinds in storage.items() if "," in kinds and dtype is None]
     if mixed:
         raise CheckpointError(f"{found.path}: {mixed[0]} is stored as {storage[mixed[0]]}; choose one number type for it")
-    schedule = _compared_schedule(found)
+    schedule, differing = compared_schedule(found)
+    if differing:
+        raise CheckpointError(
+            f"{found.path}: another noise schedule than ImageDream's ({shown(differing)}): a descendant such as CRM's first stage;"
+            " give ImageDream's own"
+        )
     digest = _file_sha256(found.path) if found.whole else folder_sha256(found.files)
     source = _source(found, storage, digest)
     return Checkpoint(found.path, found.layout, variant, found.sizes, parts, storage, digest, source, schedule)
@@ -158,16 +163,20 @@ def _refuse(found: Found) -> None:
         raise CheckpointError(
             f"{found.path}: ImageDream's in part, with {len(found.faults)} faults ({shown(found.faults)}); fetch it again"
         )
-    if found.sizes.unet.context != found.sizes.text.width and "text" in found.parts:
-        raise CheckpointError(
-            f"{found.path}: the text tower is {found.sizes.text.width} wide and the U-Net takes {found.sizes.unet.context};"
-            " give parts of one model"
-        )
-    if found.sizes.unet.image_width != found.sizes.vision.width and "vision" in found.parts:
-        raise CheckpointError(
-            f"{found.path}: the image tower is {found.sizes.vision.width} wide and the U-Net takes {found.sizes.unet.image_width};"
-            " give parts of one model"
-        )
+    if reason := mismatch(found):
+        raise CheckpointError(f"{found.path}: {reason}; give parts of one model")
+
+
+def mismatch(found: Found) -> str | None:
+    """Parts that are not of one model, by their sizes; None where they may be."""
+    sizes = found.sizes
+    if not sizes.unet.in_channels == sizes.unet.out_channels == sizes.vae.latent_channels:
+        return f"the U-Net takes {sizes.unet.in_channels} channels and the autoencoder makes {sizes.vae.latent_channels}"
+    if "text" in found.parts and sizes.unet.context != sizes.text.width:
+        return f"the text tower is {sizes.text.width} wide and the U-Net takes {sizes.unet.context}"
+    if "vision" in found.parts and sizes.unet.image_width != sizes.vision.width:
+        return f"the image tower is {sizes.vision.width} wide and the U-Net takes {sizes.unet.image_width}"
+    return None
 
 
 def _check_variant(found: Found, variant: Variant) -> None:
@@ -178,20 +187,14 @@ def _check_variant(found: Found, variant: Variant) -> None:
         raise CheckpointError(f"{found.path}: {by} '{said}', and '{variant}' was asked for; choose the variant {said}, or the other file")
 
 
-def _compared_schedule(found: Found) -> Literal["equal", "absent"]:
+def compared_schedule(found: Found) -> tuple[Literal["equal", "absent"], list[str]]:
+    """Whether the noise schedule is there to be compared, and what of it is not ImageDream's. Reads the original's twelve small tables."""
     if found.whole:
-        result, differing = compare_schedule(found.whole.shapes, found.whole.read)
-    elif found.settings:
-        return found.settings["schedule"]
-    else:
-        result = "equal" if "beta_start" in found.schedule else "absent"
-        differing = [name for name, value in _SCHEDULER.items() if found.schedule.get(name, value) != value]
-    if differing:
-        raise CheckpointError(
-            f"{found.path}: another noise schedule than ImageDream's ({shown(differing)}): a descendant such as CRM's first stage;"
-            " give ImageDream's own"
-        )
-    return result
+        return compare_schedule(found.whole.shapes, found.whole.read)
+    if found.settings:
+        return found.settings.get("schedule", "absent"), []
+    differing = [name for name, value in _SCHEDULER.items() if found.schedule.get(name, value) != value]
+    return ("equal" if "beta_start" in found.schedule else "absent"), differing
 
 
 def _source(found: Found, storage: Mapping[str, str], digest: str) -> Source:
