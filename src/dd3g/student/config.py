@@ -108,6 +108,9 @@ class AnchoredDecodingConfig:
     seeded: bool = True  # False: mu free as in the plain decoder (the trial's middle row)
 
 
+_TYPE_SPREAD = 0.02
+
+
 @dataclass(frozen=True)
 class PEPDConfig:
     """The whole student."""
@@ -118,6 +121,7 @@ class PEPDConfig:
     heads: int = 8
     blocks: tuple[int, int, int] = (3, 1, 1)  # before the taps of mu, of (s, q), of (c, alpha)
     decoding: PlainDecodingConfig | AnchoredDecodingConfig = field(default_factory=AnchoredDecodingConfig)
+    type_spread: float = _TYPE_SPREAD  # of the vectors that tell tokens apart, at the start; with 0.5 a student hears its noise far sooner
 
     @property
     def gaussian_count(self) -> int:
@@ -138,9 +142,11 @@ def config_to_json(config: PEPDConfig) -> dict[str, Any]:
     """A dictionary that :func:`config_from_json` turns back into the same record."""
     decoder: Decoder = "plain" if isinstance(config.decoding, PlainDecodingConfig) else "anchored"
     data = {**asdict(config), "decoder": decoder}
+    # Named only where they are the rarer kind: files and runs from before there was another keep their identity.
     if isinstance(config.decoding, PlainDecodingConfig) and (config.decoding.order, config.decoding.layout) == (ATTRIBUTES, "progressive"):
         del data["decoding"]["order"], data["decoding"]["layout"]
-    # Named only where they are the rarer kind: files and runs from before there was another keep their identity.
+    if config.type_spread == _TYPE_SPREAD:
+        del data["type_spread"]
     if isinstance(config.encoder, GivenTokensConfig):
         data["reads"] = "tokens"
     if isinstance(config.extraction, TeacherExtractionConfig):

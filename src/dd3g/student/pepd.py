@@ -55,9 +55,9 @@ class PEPD(nn.Module):
             self.extraction: PatternExtraction | TeacherExtraction = PatternExtraction(config.extraction, context, config.width)
         else:
             self.extraction = TeacherExtraction(config.extraction, context, config.width)
-        self.pattern_type = nn.Parameter(torch.randn(1, patterns, config.width) * 0.02)
+        self.pattern_type = nn.Parameter(torch.randn(1, patterns, config.width) * config.type_spread)
         self.image_in = nn.Sequential(nn.Linear(context, config.width), nn.LayerNorm(config.width))
-        self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
+        self.image_type = nn.Parameter(torch.randn(1, 1, config.width) * config.type_spread)
         self.camera = nn.Sequential(nn.Linear(context + 4, 64), nn.GELU(), nn.Linear(64, 2))
         self.place_in = nn.Linear(6, config.width)
         self.surfaces: SurfaceHead | None = None

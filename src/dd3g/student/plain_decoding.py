@@ -47,28 +47,43 @@ class PlainDecoder(nn.Module):
 
         Taps are read in float32 under autocast too: half precision would lose positions below a pixel.
         """
-        slots = self.config.gaussians_per_token
+        groups = (self.group_a, self.group_b, self.group_c)
+        start, found = tokens, {}
+        for step, group in enumerate(groups):
+            if self.config.layout == "dual" and step == 1:
+                tokens = start  # the second branch knows nothing of the first
+            for block in group:
+                tokens = block(tokens)
+            for attribute in self._taps_after(step):
+                found |= self._tapped(attribute, tokens[:, :patterns])
+            if step == 0 and self.mu_back is not None:
+                tokens = _added(tokens, self.mu_back(found["means"].flatten(2)))
+            if step == 1 and self.sq_back is not None:
+                tokens = _added(tokens, self.sq_back(torch.cat([found["scales"], found["quats_wxyz"]], -1).flatten(2)))
+        return Gaussians(**{name: value.flatten(1, 2) for name, value in found.items()})
 
-        def tap(layer: nn.Linear, tapped: Tensor, *shape: int) -> Tensor:
-            with torch.autocast(tapped.device.type, enabled=False):
-                return layer(tapped.to(layer.weight.dtype)).unflatten(-1, (slots, *shape))
+    def _taps_after(self, step: int) -> tuple[Attribute, ...]:
+        """What is read after the group of that number."""
+        if self.config.layout == "joint":
+            return ATTRIBUTES if step == 2 else ()
+        if self.config.layout == "dual":
+            return {0: ("mu", "sq"), 1: (), 2: ("ca",)}[step]
+        return (self.config.order[step],)
 
-        for block in self.group_a:
-            tokens = block(tokens)
-        means = self.config.radius * torch.tanh(tap(self.mu_tap, self.norm_a(tokens[:, :patterns]), 3) + self.mu_start)
-        if self.mu_back is not None:
-            tokens = _added(tokens, self.mu_back(means.flatten(2)))
-        for block in self.group_b:
-            tokens = block(tokens)
-        tapped = self.norm_b(tokens[:, :patterns])
-        scales, quats = scales_from_raw(tap(self.s_tap, tapped, 3)), quats_from_raw(tap(self.q_tap, tapped, 4))
-        if self.sq_back is not None:
-            tokens = _added(tokens, self.sq_back(torch.cat([scales, quats], -1).flatten(2)))
-        for block in self.group_c:
-            tokens = block(tokens)
-        tapped = self.norm_c(tokens[:, :patterns])
-        rgb, opacities = torch.sigmoid(tap(self.c_tap, tapped, 3)), torch.sigmoid(tap(self.alpha_tap, tapped))
-        return Gaussians(means.flatten(1, 2), quats.flatten(1, 2), scales.flatten(1, 2), opacities.flatten(1, 2), rgb.flatten(1, 2))
+    def _tapped(self, attribute: Attribute, tokens: Float[Tensor, "b p d"]) -> dict[str, Tensor]:
+        """An attribute's values (b, p, slots, ...); every tap has a norm of its own, wherever it sits."""
+        if attribute == "mu":
+            return {"means": self.config.radius * torch.tanh(self._tap(self.mu_tap, self.norm_a(tokens), 3) + self.mu_start)}
+        if attribute == "sq":
+            tapped = self.norm_b(tokens)
+            scales, quats = scales_from_raw(self._tap(self.s_tap, tapped, 3)), quats_from_raw(self._tap(self.q_tap, tapped, 4))
+            return {"scales": scales, "quats_wxyz": quats}
+        tapped = self.norm_c(tokens)
+        return {"rgb": torch.sigmoid(self._tap(self.c_tap, tapped, 3)), "opacities": torch.sigmoid(self._tap(self.alpha_tap, tapped))}
+
+    def _tap(self, layer: nn.Linear, tapped: Tensor, *shape: int) -> Tensor:
+        with torch.autocast(tapped.device.type, enabled=False):
+            return layer(tapped.to(layer.weight.dtype)).unflatten(-1, (self.config.gaussians_per_token, *shape))
 
 
 def _added(tokens: Tensor, update: Tensor) -> Tensor:
