@@ -3,7 +3,7 @@
 The grey is one number, behind the picture in both; what ImageDream draws comes back over about the same. Both resizings are PIL's filters
 (antialiased), whose sampling without would alias.
 
-# differs: nothing is rounded to 8 bits in between; PIL's answer is within one of its levels of ours.
+# differs: nothing is rounded to 8 bits in between; PIL's answer is half a level away on average.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def clip_pixels(rgb: Float[Tensor, "b 3 h w"], side: int = 224) -> Float[Tensor,
     Raises:
         InputError: The picture is not square: published code squeezes or crops, and neither is what the object's frame means.
     """
-    small = _square(rgb, side, "bicubic").clamp(0, 1)  # a cubic overshoots at edges, and pixels can't
+    small = _square(rgb, side, "bicubic")
     mean, deviation = (rgb.new_tensor(numbers)[:, None, None] for numbers in (_MEAN, _DEVIATION))
     return (small - mean) / deviation
 
@@ -48,4 +48,6 @@ def _square(rgb: Tensor, side: int, mode: str) -> Tensor:
         raise InputError(f"picture: found {tuple(rgb.shape[-2:])} pixels, expected a square; frame it with dd3g.photos.prepare")
     if rgb.shape[-1] == side:
         return rgb
-    return F.interpolate(rgb, (side, side), mode=mode, antialias=True, align_corners=False)
+    for size in ((rgb.shape[-2], side), (side, side)):  # rows, then columns: a cubic overshoots at edges, and PIL cuts that off each time
+        rgb = F.interpolate(rgb, size, mode=mode, antialias=True, align_corners=False).clamp(0, 1)
+    return rgb
