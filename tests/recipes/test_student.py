@@ -11,6 +11,7 @@ from dd3g.cli.main import main
 from dd3g.core.errors import InputError, WeightsError
 from dd3g.core.model_file import save_model_file
 from dd3g.distill.codec_perceptual import load_codec_perceptual
+from dd3g.distill.signatures import SIGNATURES
 from dd3g.encoders.codec import Codec, CodecConfig
 from dd3g.recipes import graphed
 from dd3g.recipes.student import StudentLossConfig, depth_loss, student_losses, student_recipe
@@ -59,7 +60,10 @@ def test_the_export_is_loaded_by_name_and_tells_its_data(packs, tmp_path):
     fit(recipe_of(packs), FIT, tmp_path, QUIET)
     loaded = load_student(tmp_path / "model.safetensors")
     assert loaded.about["data"] == "blobs"
-    assert loaded.about["scores"]["dev_psnr"] > 10
+    scores = loaded.about["scores"]
+    assert scores["dev_psnr"] > 10
+    assert {f"dev_{name}" for name in SIGNATURES} <= set(scores)  # the paper's failure signatures are in every training log
+    assert all(0 <= scores[f"dev_{name}"] <= 1 for name in SIGNATURES if name != "saturation")
     assert (tmp_path / "sheets" / "0000006.png").is_file()
     assert {e["kind"] for e in read_journal(tmp_path / "metrics.jsonl")} == {"train", "evaluate"}
 

@@ -8,23 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from PIL.Image import Image
 from torch import Tensor, nn
 
-from dd3g.core import Gaussians, canonical_rig
-from dd3g.core.cameras import RIG_RADIUS
+from dd3g.core import Gaussians
 from dd3g.core.errors import InputError
 from dd3g.core.model_file import save_model_file
-from dd3g.core.sheet import sheet
 from dd3g.core.views import composite, premultiplied
 from dd3g.distill.codec_perceptual import CodecPerceptual
-from dd3g.distill.colours import saturation, statistics_loss
+from dd3g.distill.colours import statistics_loss
 from dd3g.distill.diversity import diversity_loss
-from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
+from dd3g.distill.explicit import ExplicitWeights, explicit
 from dd3g.distill.implicit import ImplicitConfig, checked_implicit
 from dd3g.distill.lpips import LPIPS, load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
@@ -32,6 +28,7 @@ from dd3g.recipes.image_tokens import TokensOf
 from dd3g.recipes.quadruple_batches import DecodedCollection, student_batches
 from dd3g.recipes.registration import registered
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
+from dd3g.recipes.student_dev import dev_scores, dev_sheet
 from dd3g.recipes.verification import Verifier, gradient_norms, implicit_term
 from dd3g.recipes.views_pack import ViewsPack
 from dd3g.render import Render, rasterize
@@ -44,9 +41,6 @@ from dd3g.training import Recipe, Score
 PerceptualName = Literal["lpips-squeeze", "lpips-alex", "codec", "none"]
 NO_VERIFIER = "loss.implicit: verification needs a teacher; name it with --teacher, or leave weight and balance at 0"
 NO_CODEC = "--perceptual codec: no codec given; name one with --codec, or a teacher, which has one, with --teacher"
-_SHEET_AZIMUTHS = (0, 2, 4, 6, 8, 12)  # of the sixteen: 0, 45, 90, 135, 180, 270 deg
-_SCORED_VIEWS = range(1, 16)
-_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -306,72 +300,6 @@ def camera_loss(view: View, batch: StudentBatch) -> Float[Tensor, ""]:
     lens = 3 * (view.predicted.distance / distance).log()
     off = F.huber_loss(tilt, torch.zeros_like(tilt), reduction="none") + F.huber_loss(lens, torch.zeros_like(lens), reduction="none")
     return off.sum() / known.sum().clamp_min(1)
-
-
-@torch.no_grad()
-def dev_renders(
-    student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Sequence[int], tokens: TokensOf | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs (o, 4, h, w), renders and truth (o, v, 3, h, w) over white, for inputs at azimuth 0 on the rig with known elevation."""
-    inputs, ours, truths = [], [], []
-    device = next(student.parameters()).device
-    for start in range(0, len(objects), _CHUNK):
-        chosen = list(objects[start : start + _CHUNK])
-        rgba = torch.from_numpy(np.array(dev.targets.rgba[chosen])).float().to(device) / 255
-        image = rgba[:, 0]
-        count = len(chosen)
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
-        gaussians = student(
-            noise,
-            canonical_rig().to(device),
-            image,
-            torch.zeros(count, device=device),
-            torch.full((count,), RIG_RADIUS, device=device),
-            image_tokens=None if tokens is None else tokens(image),
-        )
-        white = torch.ones(3, device=device)
-        cameras = _cameras_of(dev, chosen[0], views).to(device)
-        ours.append(rasterize(gaussians, cameras, white).rgb.cpu())
-        truths.append(composite(rgba[:, views, :3], rgba[:, views, 3:], white).cpu())
-        inputs.append(image.cpu())
-    return torch.cat(inputs), torch.cat(ours), torch.cat(truths)
-
-
-def dev_scores(student: PEPD, dev: ViewsPack, tokens: TokensOf | None = None) -> dict[str, float]:
-    """Mean PSNR over the fifteen azimuths that are not the input's, then over objects; the input's own apart.
-
-    Saturation is a ratio: above 1, renders are more colourful than the truth.
-    """
-    _, ours, truth = dev_renders(student, dev, range(len(dev)), range(16), tokens)
-    each = psnr(ours, truth)
-    return {
-        "dev_psnr": each[:, 1:].mean(1).mean().item(),
-        "dev_psnr_input": each[:, 0].mean().item(),
-        "dev_saturation": (saturation(ours).mean() / saturation(truth).mean().clamp_min(1e-6)).item(),
-    }
-
-
-def dev_sheet(student: PEPD, dev: ViewsPack, tokens: TokensOf | None = None, objects: int = 10) -> Image:
-    """Input, ours and truth round a few objects."""
-    shown = min(objects, len(dev))
-    chosen = [round(k * (len(dev) - 1) / max(shown - 1, 1)) for k in range(shown)]
-    inputs, ours, truth = dev_renders(student, dev, chosen, list(_SHEET_AZIMUTHS), tokens)
-    white = torch.ones(3)
-    rows = [[composite(inputs[k, :3], inputs[k, 3:], white), *ours[k], *truth[k]] for k in range(len(chosen))]
-    degrees = [f"{a * 22.5:g}" for a in _SHEET_AZIMUTHS]
-    return sheet(rows, column_titles=["input", *(f"ours {d}" for d in degrees), *(f"true {d}" for d in degrees)])
-
-
-def _cameras_of(pack: ViewsPack, i: int, views: Sequence[int]) -> Any:
-    from dd3g.core import Cameras
-
-    group = pack.targets
-    return Cameras(
-        torch.from_numpy(group.camera_from_world[i, list(views)]),
-        torch.from_numpy(group.intrinsics[i, list(views)]),
-        *group.rgba.shape[-2:],
-    )
 
 
 def _exporter(model: PEPDConfig, provenance: Mapping[str, Any]) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
