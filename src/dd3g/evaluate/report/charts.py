@@ -15,7 +15,7 @@ from dd3g.evaluate.report.blocks import Bars, Estimate, Histogram, Lines, Series
 
 _WIDTH, _HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 40
-_LETTER = 6.2  # width of a letter at 11 px, generously
+_LETTER = 6.7  # width of a letter at 11 px, generously
 _KINDS = 6  # colours and dashes before they repeat
 _FEW = 24  # points that get a mark each
 

@@ -28,7 +28,7 @@ caption{{text-align:left;color:var(--soft);padding-bottom:.4em}}
 th,td{{padding:.35em .8em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}}
 th:first-child,td:first-child{{text-align:left}}thead th{{color:var(--soft);font-weight:600;border-bottom:2px solid var(--line)}}
 tbody th{{font-weight:400;white-space:normal;overflow-wrap:anywhere;min-width:8em}}.strong,.strong th{{font-weight:650}}
-td.text{{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:10em}}
+th.text,td.text{{text-align:left}}td.long{{white-space:normal;overflow-wrap:anywhere;min-width:12em;max-width:60ch}}
 .range{{color:var(--soft);font-size:.86em;font-weight:400;margin-left:.5em}}
 pre{{background:var(--card);padding:.8em 1em;overflow-x:auto;border-radius:6px;font-size:.85em}}
 figure{{margin:0}}figcaption{{font-size:.85em;color:var(--soft);overflow-wrap:anywhere}}

@@ -27,6 +27,8 @@ from dd3g.evaluate.report.look import POLICY, SCRIPT, STYLE
 from dd3g.evaluate.report.numbers import ARROWS, cell_text
 from dd3g.evaluate.report.pictures import data_uri
 
+_LONG = 28  # letters in a cell from which it may be broken into lines
+
 
 def page(report: Report) -> str:
     """The whole page. Text of the report is escaped, wherever it came from."""
@@ -92,7 +94,11 @@ def _block(block: Block) -> str:
 
 def _table(block: Table) -> str:
     columns = [column if isinstance(column, Column) else Column(column) for column in block.columns]
-    head = "".join(f'<th scope="col">{escape(column.name)}{_arrow(column)}</th>' for column in columns)
+    words = [any(isinstance(row[k], str) for row in block.rows) for k in range(len(columns))]
+    head = "".join(
+        f'<th scope="col"{" class=text" if text else ""}>{escape(column.name)}{_arrow(column)}</th>'
+        for column, text in zip(columns, words, strict=True)
+    )
     rows = []
     for number, row in enumerate(block.rows):
         cells = [f'<th scope="row">{escape(cell_text(row[0], columns[0].digits))}</th>']
@@ -117,7 +123,9 @@ def _cell(cell: Cell, digits: int) -> str:
     if isinstance(cell, Estimate) and cell.low is not None:
         whole = cell_text(Estimate(cell.mean), digits)
         return f'<td>{whole}<span class="range">{cell_text(cell.low, digits)} to {cell_text(cell.high, digits)}</span></td>'
-    return f"<td{' class=text' if isinstance(cell, str) else ''}>{escape(cell_text(cell, digits))}</td>"
+    if isinstance(cell, str):
+        return f'<td class="text{" long" if len(cell) > _LONG else ""}">{escape(cell)}</td>'
+    return f"<td>{escape(cell_text(cell, digits))}</td>"
 
 
 def _slider(block: Slider) -> str:
