@@ -127,6 +127,11 @@ class Steady:
         """All of them, in a fixed order."""
         return (self.cameras, self.latents, self.tokens, *(t for context in self.kept for pair in context for t in pair))
 
+    def copied(self) -> Steady:
+        """The same in memory of its own."""
+        kept = tuple(tuple((k.clone(), v.clone()) for k, v in context) for context in self.kept)
+        return Steady(self.cameras.clone(), self.latents.clone(), self.tokens.clone(), kept)
+
 
 def steady(unet: UNet2DConditionModel, cameras: Float[Tensor, "b v 16"], condition: Condition) -> Steady:
     """Prepares a sampling; :func:`predict_views` is asked at each of its steps.

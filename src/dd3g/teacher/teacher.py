@@ -36,7 +36,7 @@ from dd3g.teacher.imagedream.network import ImageDreamConfig, ImageDreamNetwork
 from dd3g.teacher.imagedream.prompts import PromptName
 from dd3g.teacher.imagedream.stored import open_stored
 from dd3g.teacher.imagedream.vae import OpaqueCodec
-from dd3g.teacher.multi_view import Condition
+from dd3g.teacher.multi_view import Condition, Steady
 from dd3g.teacher.network import MultiViewUNet, TeacherConfig
 from dd3g.teacher.schedule import Schedule, scaled_linear
 from dd3g.teacher.solvers import Solver, ode_sample
@@ -44,6 +44,8 @@ from dd3g.teacher.solvers import Solver, ode_sample
 KIND = "teacher"
 # RGB (n, 3, h, w) that was drawn over about these greys (n,) -> straight RGBA
 Matte = Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, " n"]], Float[Tensor, "n 4 h w"]]
+# (z (b, v, c, l, l), t (b,) in float32, what else it is told) -> the raw prediction
+Predict = Callable[[Tensor, Tensor, Steady], Tensor]
 STEPS = 50  # of the paper's sampler
 
 
@@ -68,6 +70,7 @@ class Teacher:
     elevation_deg: float = 0.0  # of its canonical views
     elevations_deg: tuple[float, float] = (-10.0, 40.0)  # from which it was shown objects
     told: tuple[str, str] = ("", "")  # texts by name, with and without the picture; "" of one that reads none
+    predict: Predict | None = None  # recorded (dd3g.teacher.fast), in place of the network's own
 
     @property
     def opaque(self) -> bool:
@@ -157,7 +160,8 @@ def epsilon_of(teacher: Teacher, condition: Condition, cameras: Float[Tensor, "b
     Guidance 1 asks the network once a step, any other weight twice: with the picture and without it, the cameras being the same.
     """
     if guidance == 1.0:
-        return lambda z, t: _predicted(teacher, z, t, cameras, condition)
+        told = teacher.network.steady(cameras, condition)
+        return lambda z, t: _predicted(teacher, z, t, told)
     predictions = predictions_of(teacher, condition, cameras)
 
     def epsilon(z: Tensor, t: int) -> Tensor:
@@ -170,16 +174,18 @@ def epsilon_of(teacher: Teacher, condition: Condition, cameras: Float[Tensor, "b
 def predictions_of(teacher: Teacher, condition: Condition, cameras: Float[Tensor, "b v 16"]) -> ddim.Predictions:
     """Both halves of guidance in one call of the network: the noise it sees with the picture and without it, at the same cameras."""
     both = condition.joined(teacher.network.unconditioned(cameras.shape[0]))
+    told = teacher.network.steady(torch.cat([cameras, cameras]), both)
 
     def predictions(z: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        conditional, unconditional = _predicted(teacher, torch.cat([z, z]), t, torch.cat([cameras, cameras]), both).chunk(2)
+        conditional, unconditional = _predicted(teacher, torch.cat([z, z]), t, told).chunk(2)
         return conditional, unconditional
 
     return predictions
 
 
-def _predicted(teacher: Teacher, z: Tensor, t: int, cameras: Tensor, condition: Condition) -> Tensor:
-    raw = teacher.network(z, torch.full((z.shape[0],), float(t), device=z.device), cameras, condition)
+def _predicted(teacher: Teacher, z: Tensor, t: int, told: Steady) -> Tensor:
+    # float32 whatever the network computes in: bfloat16 has no 981
+    raw = (teacher.predict or teacher.network.predict)(z, torch.full((z.shape[0],), float(t), device=z.device), told)
     return as_epsilon(raw, z, teacher.schedule, t, teacher.network.config)
 
 
