@@ -10,12 +10,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from dd3g.core.errors import InputError
 from dd3g.student import PEPD, PEPDConfig
 from dd3g.student.config import TeacherExtractionConfig
 from dd3g.student.teacher_extraction import TeacherExtraction, copy_teacher
+from dd3g.teacher.imagedream.door import cameras_inward
+from dd3g.teacher.imagedream.network import ImageDreamNetwork
 from dd3g.teacher.multi_view import UNetShape
+from dd3g.teacher.network import MultiViewUNet
 from dd3g.teacher.teacher import Teacher
+
+_READS_CAMERAS = "class_embedding.linear_1.weight"
 
 
 def extracting_as(config: PEPDConfig, shape: UNetShape) -> PEPDConfig:
@@ -61,4 +69,18 @@ def start_extraction(student: PEPD, teacher: Teacher) -> None:
         CheckpointError: They don't fit; the student is not of :func:`extracting_as`.
     """
     assert isinstance(student.extraction, TeacherExtraction)
-    copy_teacher(student.extraction, teacher.network.unet.state_dict())
+    copy_teacher(student.extraction, unet_outside(teacher.network))
+
+
+def unet_outside(network: MultiViewUNet | ImageDreamNetwork) -> dict[str, Tensor]:
+    """The weights of a teacher's U-Net, told of cameras in dd3g's convention.
+
+    ImageDream's own convention is a linear map of the sixteen numbers, which goes into the first layer that reads them; all else is as it
+    was. Its order of views is no matter: extraction takes them as a set.
+    """
+    weights = dict(network.unet.state_dict())
+    if isinstance(network, ImageDreamNetwork):
+        each = torch.eye(16)[:, None].expand(-1, network.config.views, -1)
+        inside = cameras_inward(each, network.config.front)[:, 0]  # a number a row, as it is told inside
+        weights[_READS_CAMERAS] = (weights[_READS_CAMERAS].float() @ inside.T).to(weights[_READS_CAMERAS])
+    return weights

@@ -14,7 +14,7 @@ from dd3g.distill.codec_perceptual import CodecPerceptual, load_codec_perceptual
 from dd3g.encoders import GivenTokensConfig
 from dd3g.quadruples import is_collection
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_recipe
-from dd3g.recipes.image_tokens import NO_TOKENS, TokensOf, zero_tokens
+from dd3g.recipes.image_tokens import TokensOf, teacher_tokens, zero_tokens
 from dd3g.recipes.init_extraction import extracting_as, start_extraction
 from dd3g.recipes.quadruple_batches import DecodedCollection, open_decoded
 from dd3g.recipes.student import NO_CODEC, NO_VERIFIER, PerceptualName, StudentLossConfig, student_recipe
@@ -105,7 +105,7 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     source = None if options.init_extraction is None else load_teacher(options.init_extraction)
     if source is not None:
         config = replace(config, model=extracting_as(config.model, source.network.config.unet))
-    tokens = _tokens(config.model, session)
+    tokens = _tokens(config.model, teacher, options, session)
     if config.loss.implicit.wanted and teacher is None:
         if options.teacher is None:
             raise InputError(NO_VERIFIER)
@@ -173,14 +173,16 @@ def _collections(
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
 
 
-def _tokens(model: PEPDConfig, session: SessionConfig) -> TokensOf | None:
+def _tokens(model: PEPDConfig, teacher: Teacher | None, options: StudentRunOptions, session: SessionConfig) -> TokensOf | None:
     """Who makes the pictures' tokens, for students that read those."""
     if not isinstance(model.encoder, GivenTokensConfig):
         return None
-    if not session.dry_run:
-        raise InputError(f"--preset: {NO_TOKENS}")
-    print("image tokens: zeros stand in; the time and memory of CLIP's tower are not in what follows", file=sys.stderr)
-    return zero_tokens(model.encoder)
+    if teacher is None and options.teacher is not None:
+        teacher = load_teacher(options.teacher)
+    if teacher is None and session.dry_run:
+        print("image tokens: zeros stand in; the time and memory of CLIP's tower are not in what follows", file=sys.stderr)
+        return zero_tokens(model.encoder)
+    return teacher_tokens(teacher, model.encoder, session.device)
 
 
 def _check_siblings(config: StudentRunConfig, quadruples: bool) -> None:
