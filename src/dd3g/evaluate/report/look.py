@@ -27,8 +27,8 @@ table{{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.93e
 caption{{text-align:left;color:var(--soft);padding-bottom:.4em}}
 th,td{{padding:.35em .8em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}}
 th:first-child,td:first-child{{text-align:left}}thead th{{color:var(--soft);font-weight:600;border-bottom:2px solid var(--line)}}
-tbody th{{font-weight:400;white-space:normal;overflow-wrap:anywhere;min-width:8em}}.strong,.strong th{{font-weight:650}}
-th.text,td.text{{text-align:left}}td.long{{white-space:normal;overflow-wrap:anywhere;min-width:12em;max-width:60ch}}
+tbody th{{font-weight:400;white-space:normal;overflow-wrap:break-word;min-width:9em;max-width:26em}}.strong,.strong th{{font-weight:650}}
+th.text,td.text{{text-align:left}}td.long{{white-space:normal;overflow-wrap:break-word;min-width:22em;max-width:60ch}}
 .range{{color:var(--soft);font-size:.86em;font-weight:400;margin-left:.5em}}
 pre{{background:var(--card);padding:.8em 1em;overflow-x:auto;border-radius:6px;font-size:.85em}}
 figure{{margin:0}}figcaption{{font-size:.85em;color:var(--soft);overflow-wrap:anywhere}}
@@ -55,7 +55,8 @@ text-align:center;color:#222}}
 details{{margin:.8em 0}}summary{{cursor:pointer;color:var(--link)}}
 {CHART_RULES}
 @media print{{.slider .bar,nav{{display:none}}.slider .over{{clip-path:none;position:static}}.card{{break-inside:avoid}}}}
-@media(max-width:600px){{body{{padding:14px 12px 40px;font-size:14px}}th,td{{padding:.3em .5em}}}}
+@media(max-width:600px){{body{{padding:14px 12px 40px;font-size:14px}}th,td{{padding:.3em .5em}}
+.range{{display:block;margin:0}}}}
 """
 
 SCRIPT = (
