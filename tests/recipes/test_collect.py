@@ -87,6 +87,28 @@ def test_the_noise_of_a_draw_makes_its_views_again(drawn, teacher):
         assert (again - quadruple.latents).abs().max() < 2e-3 * again.abs().max()  # fp16 keeps 11 bits
 
 
+def test_solver_and_precision_are_part_of_the_plan(drawn, pictures, teacher, tmp_path, capsys):
+    """They decide the views, so a collection has one of each; who makes a draw again finds in the plan how."""
+    from dd3g.teacher.fast import in_precision
+    from dd3g.teacher.teacher import load_teacher, sample
+
+    out = tmp_path / "q"
+    assert draw(pictures, teacher, out, "--solver", "unipc", "--dtype", "bf16") == 0
+    collection = open_quadruples(out)
+    plan, quadruple = collection.plan, collection.quadruples[3]
+    assert (plan.solver, plan.dtype) == ("unipc", "bf16")
+    image, noise = collection.inputs[quadruple.image_id].image()[None], quadruple.noise_of(plan.latent_shape)[None]
+    asked = {"guidance": plan.guidance, "steps": plan.steps, "solver": plan.solver}
+    again = sample(in_precision(load_teacher(teacher), plan.dtype), image, quadruple.cameras, noise, **asked)[0]
+    assert quadruple.latents is not None
+    assert (again - quadruple.latents).abs().max() < 0.05 * again.abs().max()  # in another batch: a few roundings of bfloat16
+    assert (open_quadruples(drawn).quadruples[3].latents - quadruple.latents).abs().max() > 0.05  # DDIM of 3 steps is another map
+    assert draw(pictures, teacher, out, "--solver", "dpm++", "--dtype", "fp32") == 2
+    said = capsys.readouterr().err
+    assert "solver was 'unipc', now 'dpm++'" in said
+    assert "dtype was 'bf16', now 'fp32'" in said
+
+
 def test_one_worker_or_two_make_the_same_bytes(drawn, pictures, teacher, tmp_path):
     assert draw(pictures, teacher, tmp_path / "two", "--workers", "2") == 0
     assert files(tmp_path / "two") == files(drawn)
@@ -257,6 +279,10 @@ def test_white_noise_is_called_white():
         (["--varied", "2"], "expected a share"),
         (["--invert"], "--invert: wants views"),
         (["--device", "cuda", "--workers", "2"], "expected 1"),
+        (["--graphs"], "--graphs: found --device cpu, expected cuda"),
+        (["--invert", "--solver", "unipc"], "--solver: found unipc with --invert, expected ddim"),
+        (["--invert", "--dtype", "bf16"], "--dtype: found bf16 with --invert, expected fp32"),
+        (["--solver", "dpm++", "--steps", "982"], "steps: found 982, expected 1 to 981"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(pictures, teacher, tmp_path, capsys, more, message):

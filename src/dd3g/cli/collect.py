@@ -23,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="NAME", help="what ImageDream is told: asset, empty, poor or poor-sds (default: asset)")
     parser.add_argument("--negative", metavar="NAME", help="what it is told without the picture; likewise (default: poor)")
     parser.add_argument("--steps", type=int, default=50, help="of the ODE (default: 50)")
+    parser.add_argument(
+        "--solver",
+        choices=("ddim", "dpm++", "unipc"),
+        default="ddim",
+        help="of the ODE (default: ddim); 20 steps of the other two end nearer to it than 50 of ddim",
+    )
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="of the teacher's products (default: fp32)")
+    parser.add_argument("--graphs", action="store_true", help="on a GPU: record the teacher's launches once, and repeat the recording")
     parser.add_argument("--varied", type=float, default=0.0, help="share of draws from other cameras than the canonical rig's (default: 0)")
     parser.add_argument("--per-object", type=int, default=3, help="of views: input pictures taken of each object (default: 3)")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the inputs as they are kept (default: 192; 256 for ImageDream)")
@@ -54,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
             prompt=options.prompt,
             negative=options.negative,
             steps=options.steps,
+            solver=options.solver,
+            dtype=options.dtype,
+            graphs=options.graphs,
             varied=options.varied,
             per_object=options.per_object,
             size=options.size,

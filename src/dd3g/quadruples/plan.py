@@ -10,6 +10,8 @@ from typing import Any, Literal
 from dd3g.core.errors import InputError
 from dd3g.core.files import read_json, write_json
 from dd3g.core.noise import GENERATOR
+from dd3g.teacher.fast import Precision
+from dd3g.teacher.solvers import Solver
 
 FORMAT = "dd3g-collection-1"
 
@@ -34,6 +36,8 @@ class Plan:
     batch: int  # quadruples that the teacher makes at once: part of the plan, since sums may depend on it
     prompt: str = ""  # that the teacher is told, by name; "" of one that reads no text
     negative: str = ""  # that it is told without the picture
+    solver: Solver = "ddim"  # of the ODE
+    dtype: Precision = "fp32"  # of the noise predictor's weights and products
     generator: str = GENERATOR  # of drawn noise
     format: str = FORMAT
 

@@ -47,6 +47,7 @@ def draw_unit(teacher: Teacher, plan: Plan, inputs: Sequence[InputPicture], jobs
                 grey=_greys(greys, device),
                 guidance=plan.guidance,
                 steps=plan.steps,
+                solver=plan.solver,
             ).cpu()
         made += [
             Quadruple(key.image_digest, key.draw, plan.guidance, azimuth, elevation, kept.half().float(), None, None, None, grey)

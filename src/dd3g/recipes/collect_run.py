@@ -41,7 +41,10 @@ from dd3g.quadruples.table import write_rows
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
 from dd3g.recipes.teacher import orbits_of
 from dd3g.recipes.views_pack import ViewsPack, open_pack
+from dd3g.teacher.fast import Precision, graphed, in_precision
 from dd3g.teacher.imagedream.prompts import NEGATIVE, PROMPT, PromptName, prompts_named
+from dd3g.teacher.schedule import scaled_linear
+from dd3g.teacher.solvers import Solver, solver_times
 from dd3g.teacher.teacher import STEPS, Teacher, encode, load_teacher, on_device, sample
 
 _A_PART = 256  # inputs a file
@@ -63,6 +66,9 @@ class CollectOptions:
     prompt: str | None = None  # by name, of a teacher that reads text; None: the authors' choice, likewise below
     negative: str | None = None
     steps: int = STEPS
+    solver: Solver = "ddim"
+    dtype: Precision = "fp32"
+    graphs: bool = False  # the teacher's launches recorded: the same numbers, sooner; on a GPU
     varied: float = 0.0
     per_object: int = 3  # inputs taken of each object, where the sources are views
     size: int | None = None  # of the inputs as they are kept; None: 192, or the teacher's own pictures' if those are larger
@@ -115,12 +121,14 @@ def run_collect(options: CollectOptions) -> int:
         batch=options.batch,
         prompt=teacher.told[0],
         negative=teacher.told[1],
+        solver=options.solver,
+        dtype=options.dtype,
     )
     write_plan(out, plan)
     if options.verify:
         for line in verify(out, plan, quiet=options.quiet):
             print(f"dd3g collect: {line}; deleted", file=sys.stderr)
-    opener = partial(open_maker, str(out), options.teacher, options.device, options.sources if packs else ())
+    opener = partial(open_maker, str(out), options.teacher, options.device, options.sources if packs else (), options.graphs)
     made = collect(out, plan, opener, workers=options.workers, quiet=options.quiet)
     write_manifest(out, plan)
     if options.invert and (made or not (out / "report.json").exists()):
@@ -135,12 +143,15 @@ def run_collect(options: CollectOptions) -> int:
     return 2 if failed else 0
 
 
-def open_maker(out: str, teacher_path: str, device: str, sources: tuple[str, ...]) -> Make:
+def open_maker(out: str, teacher_path: str, device: str, sources: tuple[str, ...], graphs: bool = False) -> Make:
     """What makes a unit of the collection in ``out``; loads the teacher, and the views where they are asked for."""
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
     plan = read_plan(out)
-    teacher = on_device(load_teacher(teacher_path, prompts_named(plan.prompt, plan.negative) if plan.prompt else None), device)
+    loaded = load_teacher(teacher_path, prompts_named(plan.prompt, plan.negative) if plan.prompt else None)
+    teacher = on_device(in_precision(loaded, plan.dtype), device)
+    if graphs:
+        teacher = graphed(teacher)
     inputs = read_inputs_of(out, plan)
     if plan.kind == "draw":
         return partial(draw_unit, teacher, plan, inputs)
@@ -236,13 +247,22 @@ def _prompts(options: CollectOptions) -> tuple[PromptName, PromptName] | None:
 def _check(options: CollectOptions) -> None:
     for name in ("draws", "steps", "per_object", "size", "unit", "batch", "iterations", "workers"):
         least = 16 if name == "size" else 1
-        if (getattr(options, name) or least) < least:
-            raise InputError(f"--{name.replace('_', '-')}: found {getattr(options, name)}, expected at least {least}")
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')}: found {value}, expected at least {least}")
     for name in ("varied", "dev_share"):
         if not 0 <= getattr(options, name) <= 1:
             raise InputError(f"--{name.replace('_', '-')}: found {getattr(options, name)}, expected a share from 0 to 1")
     if options.workers > 1 and options.device != "cpu":
         raise InputError(f"--workers: found {options.workers} with --device {options.device}, expected 1: a GPU has one worker's queue")
+    if options.graphs and not options.device.startswith("cuda"):
+        raise InputError(f"--graphs: found --device {options.device}, expected cuda: they are recordings of a GPU's launches")
+    if options.invert and options.solver != "ddim":
+        raise InputError(f"--solver: found {options.solver} with --invert, expected ddim: only its steps can be taken back")
+    if options.invert and options.dtype != "fp32":
+        raise InputError(f"--dtype: found {options.dtype} with --invert, expected fp32: an inversion does not settle below its roundings")
+    if options.solver != "ddim":
+        solver_times(scaled_linear(), options.steps)  # refuses what there is not
 
 
 def _are_views(sources: Sequence[str]) -> bool:
