@@ -1,4 +1,4 @@
-"""A toy run as torchrun starts it, once on each rank: ``python -m tests.training.distributed_run OUT STEPS PARALLEL STOP``."""
+"""A toy run as torchrun starts it, once on each rank: ``python -m tests.training.distributed_run OUT STEPS PARALLEL STOP SHARDED``."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def scores(network):
         return {"error": (network.guess(x) - x.sin()).square().mean().item()}
 
 
-def run(out, steps, parallel: Parallel = "ddp", stop=None, accumulate=1):
+def run(out, steps, parallel: Parallel = "ddp", stop=None, accumulate=1, sharded=False):
     """Trains ``steps`` steps; ``stop`` presses Ctrl-C on the last rank alone in that step."""
 
     def interrupted(network, points, step):
@@ -54,8 +54,9 @@ def run(out, steps, parallel: Parallel = "ddp", stop=None, accumulate=1):
 
     torch.manual_seed(0)
     recipe = replace(toy_recipe(losses=interrupted, evaluate=scores), network=Blocks())
-    return fit(recipe, replace(CONFIG, steps=steps, accumulate=accumulate), out, SessionConfig(threads=1, quiet=True, parallel=parallel))
+    session = SessionConfig(threads=1, quiet=True, parallel=parallel, sharded_state=sharded)
+    return fit(recipe, replace(CONFIG, steps=steps, accumulate=accumulate), out, session)
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], int(sys.argv[2]), cast(Parallel, sys.argv[3]), int(sys.argv[4]) or None)
+    run(sys.argv[1], int(sys.argv[2]), cast(Parallel, sys.argv[3]), int(sys.argv[4]) or None, sharded=sys.argv[5] == "sharded")

@@ -11,6 +11,7 @@ import torch
 from dd3g.core.errors import InputError
 from dd3g.training import SessionConfig, fit
 from dd3g.training.checkpoint import load_state
+from dd3g.training.sharded_state import Commit, read_commit
 from dd3g.training.shares import share
 from dd3g.training.spread import blocks_of
 from tests.training.distributed_run import CONFIG, Blocks, run
@@ -20,12 +21,12 @@ from tests.training.toy import toy_recipe
 TOLERANCE = 1e-5
 
 
-def on_two_ranks(out, steps, parallel, stop=0):
+def on_two_ranks(out, steps, parallel, stop=0, state="whole"):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.distributed_run"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(out), str(steps), parallel, str(stop)], env=environment, capture_output=True, text=True)
+    done = subprocess.run([*command, str(out), str(steps), parallel, str(stop), state], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    return load_state(out / "checkpoints" / "last.pt")
+    return load_state(out / "checkpoints" / "last.pt") if state == "whole" else read_commit(out / "checkpoints", "last")
 
 
 def off(first, second):
@@ -44,22 +45,28 @@ def alone(tmp_path_factory):
     return load_state(out / "checkpoints" / "last.pt")
 
 
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_ranks_equal_one_and_one_goes_on_from_two(tmp_path, alone, parallel):
+@pytest.mark.parametrize(
+    ("parallel", "state"), [("ddp", "whole"), ("fsdp", "sharded"), pytest.param("fsdp", "whole", marks=pytest.mark.slow)]
+)
+def test_two_ranks_equal_one_and_one_goes_on_from_two(tmp_path, alone, parallel, state):
     """The signal reaches the second rank alone: both stop after the same step, and one rank ends what two began."""
-    begun = on_two_ranks(tmp_path, 20, parallel, stop=12)
+    begun = on_two_ranks(tmp_path, 20, parallel, stop=12, state=state)
+    assert begun is not None
     assert begun.step == 12
+    if isinstance(begun, Commit):
+        assert {p.name for p in (tmp_path / "checkpoints" / begun.folder).iterdir()} == {".metadata", "__0_0.distcp", "__1_0.distcp"}
+        assert not list((tmp_path / "checkpoints").glob("*.pt"))
     run(tmp_path, 20)
     assert off(load_state(tmp_path / "checkpoints" / "last.pt"), alone) < TOLERANCE
     assert (tmp_path / "model.safetensors").is_file()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_ranks_equal_one_to_the_end_and_go_on_from_one(tmp_path, alone, parallel):
+@pytest.mark.parametrize(("parallel", "state"), [("ddp", "whole"), ("fsdp", "whole"), ("ddp", "sharded"), ("fsdp", "sharded")])
+def test_two_ranks_equal_one_to_the_end_and_go_on_from_one(tmp_path, alone, parallel, state):
     assert off(on_two_ranks(tmp_path / "whole", 20, parallel), alone) < TOLERANCE
     begin = tmp_path / "begun"
-    run(begin, 20, stop=9)
+    run(begin, 20, stop=9, sharded=state == "sharded")
     assert off(on_two_ranks(begin, 20, parallel), alone) < TOLERANCE
 
 

@@ -32,6 +32,11 @@ def add_run(parser: argparse.ArgumentParser, *, steps: str = "", batch: str = "p
     several.add_argument(
         "--parallel", choices=("ddp", "fsdp"), default="ddp", help="each has the whole network (ddp, default), or a shard of it (fsdp)"
     )
+    several.add_argument(
+        "--sharded-state",
+        action="store_true",
+        help="each process writes its part of the state, in place of one file (with fsdp, from 8 GB on, without being asked)",
+    )
     several.add_argument("--launcher", choices=("none", "ray"), default="none", help="ray: start them by Ray Train (extra ray)")
     several.add_argument("--ranks", type=int, default=1, help="with --launcher ray: how many")
     parser.add_argument("--recompute", action="store_true", help="recompute activations of blocks in the backward pass: less memory")
@@ -52,6 +57,7 @@ def session_of(options: argparse.Namespace) -> SessionConfig:
         device=device_here(options.device),
         quiet=not is_first_process(),
         parallel=options.parallel,
+        sharded_state=options.sharded_state,
         recompute=options.recompute,
         dry_run=options.dry_run,
         tensorboard=options.tensorboard,

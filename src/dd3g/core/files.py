@@ -81,6 +81,11 @@ def sweep_partial(folder: str | os.PathLike[str]) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Waits until the disk knows which files are in a folder."""
+    _sync(Path(folder))
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Makes a folder and its parents, or says why that can't be."""
     folder = Path(path)

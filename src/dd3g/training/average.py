@@ -35,6 +35,11 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         ours = [p.detach() for p in self.network.parameters()] if self._shards is None else self._shards
         torch._foreach_lerp_(ours, [_local(p.detach()) for p in network.parameters()], 1 - decay)
+        self.follow_buffers(network)
+
+    @torch.no_grad()
+    def follow_buffers(self, network: nn.Module) -> None:
+        """What is no weight is not averaged but copied."""
         for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
             if not own.is_meta:
                 own.copy_(other)
@@ -44,13 +49,26 @@ class Average:
         """Makes ``self.network`` whole on rank 0; every rank must call it. Without shards it is whole at any time."""
         if self._shards is None:
             return
-        for shard, like, own in zip(self._shards, network.parameters(), self.network.parameters(), strict=True):
-            assert isinstance(like, DTensor)
-            whole = DTensor.from_local(
-                shard, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
-            ).full_tensor()
+        for shard, own in zip(self._sharded(network).values(), self.network.parameters(), strict=True):
+            whole = shard.full_tensor()
             if not own.is_meta:
                 own.copy_(whole)
+
+    def tensors(self, network: nn.Module) -> dict[str, Tensor]:
+        """The average's own tensors by name, to write or to fill: whole ones, or this rank's shards as parts of sharded ones."""
+        if self._shards is None:
+            return self.network.state_dict()
+        return {**network.state_dict(), **self._sharded(network)}  # buffers are the network's
+
+    def _sharded(self, network: nn.Module) -> dict[str, DTensor]:
+        assert self._shards is not None
+        found = {}
+        for shard, (name, like) in zip(self._shards, network.named_parameters(), strict=True):
+            assert isinstance(like, DTensor)
+            found[name] = DTensor.from_local(
+                shard, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+            )
+        return found
 
     @torch.no_grad()
     def load(self, values: dict[str, Any], network: nn.Module) -> None:

@@ -39,6 +39,7 @@ class SessionConfig:
     device: str = "cpu"
     quiet: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"  # several ranks: each with the whole network, or with a shard of it
+    sharded_state: bool = False  # each rank writes its part; of large sharded networks always, see dd3g.training.keeper
     recompute: bool = False  # activations of blocks in the backward pass instead of keeping them
     tensorboard: bool = False  # events also to RUN/tensorboard
     wandb: bool = False  # and to Weights & Biases

@@ -4,7 +4,7 @@ RUN/
   config.json           what the run is: recipe and FitConfig, resolved; versions and machine
   metrics.jsonl         one event a line: train, evaluate
   sheets/000100.png     pictures to look at
-  checkpoints/last.pt   all that is needed to go on; best.pt the state that scored best
+  checkpoints/last.pt   all that is needed to go on; best.pt the state that scored best; in shards last.json and best.json name them
   model.safetensors     the averaged weights of the best state, ready for use; of the last one where none is scored
   last.safetensors      the averaged weights of the state in which the run ended or stopped: what a later part goes on from
   report.html           curves and sheets, opens from disk
@@ -33,9 +33,9 @@ from dd3g.core.errors import TrainingError
 from dd3g.core.files import make_folder, sweep_partial, write_atomically, write_json
 from dd3g.core.progress import duration
 from dd3g.core.threads import usable_cores
-from dd3g.training.checkpoint import load_state, save_state
 from dd3g.training.config import FitConfig, SessionConfig, learning_rate
 from dd3g.training.journal import Journal
+from dd3g.training.keeper import Keeper
 from dd3g.training.ranks import Ranks, joined_ranks, processes_here
 from dd3g.training.recipe import Batch, Recipe
 from dd3g.training.rehearsal import rehearse
@@ -78,26 +78,15 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
     device = torch.device(session.device)
     identity = {"kind": recipe.kind, "recipe": dict(recipe.identity), "fit": asdict(config)}
     trainee = Trainee(recipe, config, session, ranks)
-    last = run / "checkpoints" / "last.pt"
-    step, best, spent = 0, None, 0.0
-    if last.exists():
-        state = load_state(last)
-        _refuse_other_run(run, state.identity, identity)
-        trainee.load(state)
-        step, best, spent = state.step, state.best, state.seconds
-        del state
+    keeper = Keeper(make_folder(run / "checkpoints"), trainee, identity, session, ranks)
+    step, best, spent = keeper.resume()
     if ranks.first:
-        for folder in (run, last.parent):
-            sweep_partial(folder)
+        sweep_partial(run)
+        keeper.sweep()
         write_json(run / "config.json", {**identity, "about": _machine(device, ranks, session)})
 
     trackers = [tensorboard(run)] if session.tensorboard and ranks.first else []
     trackers += [wandb(run, identity)] if session.wandb and ranks.first else []
-
-    def keep(path: Path) -> None:
-        state = trainee.state(step, identity, best, spent + time.monotonic() - started)
-        if ranks.first:
-            save_state(path, state)
 
     def wishes() -> tuple[bool, bool]:
         """(stop, save): signals reach any rank, the clock is rank 0's."""
@@ -147,7 +136,7 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
                     if recipe.score is not None and _better(recipe, scores[recipe.score.name], best):
                         better, best = True, scores[recipe.score.name]
                 if ranks.told(better, device):
-                    keep(run / "checkpoints" / "best.pt")
+                    keeper.keep("best", step, best, spent + time.monotonic() - started)
                     if ranks.first:
                         _export(recipe, run / "model.safetensors", average, step, scores, spent + now - started)
             if recipe.sheet is not None and (due or step % config.sheet_every == 0):
@@ -157,12 +146,12 @@ def _fit(recipe: Recipe, config: FitConfig, run: Path, session: SessionConfig, r
                         recipe.sheet(average).save(temporary)
                     write_report(run)
             if save:
-                keep(last)
+                keeper.keep("last", step, best, spent + now - started)
                 saved = time.monotonic()
             if stop:
                 break
-    keep(last)
     seconds = spent + time.monotonic() - started
+    keeper.keep("last", step, best, seconds)
     if ranks.first:
         _export(recipe, run / "last.safetensors", average, step, {}, seconds)
         if recipe.score is None or not (run / "model.safetensors").exists():
@@ -221,22 +210,6 @@ def _stop_flag() -> Iterator[Any]:
             signal.signal(number, handler)
 
 
-def _refuse_other_run(run: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    # settings that an older version did not have were what they are by default
-    differing = sorted(_differences({**found, "fit": {**asdict(FitConfig()), **found["fit"]}}, wanted))
-    if differing:
-        shown = "; ".join(differing[:4]) + (f"; and {len(differing) - 4} more" if len(differing) > 4 else "")
-        raise TrainingError(f"{run}: holds another run ({shown}); choose another --out, or give the options that this run began with")
-
-
-def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in found.keys() | wanted.keys():
-            yield from _differences(found.get(key), wanted.get(key), f"{place}.{key}" if place else str(key))
-    elif (list(found) if isinstance(found, tuple) else found) != (list(wanted) if isinstance(wanted, tuple) else wanted):
-        yield f"{place} was {found!r}, now {wanted!r}"
-
-
 def _better(recipe: Recipe, value: float, best: float | None) -> bool:
     assert recipe.score is not None
     return best is None or (value > best if recipe.score.larger_is_better else value < best)
@@ -255,7 +228,7 @@ def _keep_nonfinite(run: Path, step: int, batch: Batch, values: dict[str, float]
     found = ", ".join(f"{k} {v:.3g}" for k, v in values.items())
     if config.on_nonfinite == "stop" or skipped >= _MOST_SKIPPED_IN_A_ROW:
         raise TrainingError(
-            f"{run}: step {step} is not finite ({found}); its batch is in {place.name}; go on from checkpoints/last.pt with a smaller lr, "
+            f"{run}: step {step} is not finite ({found}); its batch is in {place.name}; go on from the last state with a smaller lr, "
             "or with on_nonfinite=skip"
         )
     if ranks.first:

@@ -19,6 +19,8 @@ from dd3g.training.shards import load_network, load_optimiser, whole
 from dd3g.training.shares import share
 from dd3g.training.spread import LossOf, clip, compile_blocks, gathering, recompute_blocks, spread
 
+_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter, in its order
+
 
 class Trainee:
     """A network under training; of a sharded one, this rank's share.
@@ -96,6 +98,29 @@ class Trainee:
         self.average.gather(self.network)
         network, optimiser = whole(self.network.state_dict()), whole(self.optimiser.state_dict())
         return State(step, network, self.average.network.state_dict(), optimiser, identity, best, seconds)
+
+    def tensors(self, saved: set[str] | None = None) -> dict[str, Tensor]:
+        """Its own tensors by name, of sharded ones this rank's part: to be written, or to be filled by what a state holds.
+
+        Args:
+            saved: Names that the state has. The optimiser begins without numbers of its own, and gets room for those that are there.
+        """
+        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        found |= {f"average.{name}": value for name, value in self.average.tensors(self.network).items()}
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        for parameter in (p for group in self.optimiser.param_groups for p in group["params"]):
+            entry, place = self.optimiser.state[parameter], f"optimiser.{names[parameter]}."
+            if saved is not None:
+                moments = {key.removeprefix(place) for key in saved if key.startswith(place) and "." not in key.removeprefix(place)}
+                entry.update({m: torch.zeros(()) if m == "step" else torch.zeros_like(parameter) for m in sorted(moments, key=_ADAM.index)})
+            found |= {place + moment: value for moment, value in entry.items()}
+            if not entry:
+                del self.optimiser.state[parameter]  # a parameter that never had a gradient; looking made an entry for it
+        return found
+
+    def loaded(self) -> None:
+        """To be called when :meth:`tensors` have been filled from outside."""
+        self.average.follow_buffers(self.network)
 
     def load(self, state: State) -> None:
         """Goes on from a state, whatever number of ranks it was made on."""
