@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dd3g.teacher.imagedream.buffers import schedule_tables
-from dd3g.teacher.imagedream.layouts import PARTS, PORT_FOLDERS, PORT_PREFIXES, PREFIXES, rows_of
+from dd3g.teacher.imagedream.layouts import PARTS, PORT_FOLDERS, PORT_PREFIXES, PREFIXES, rows_of, stored_shapes
 from dd3g.teacher.imagedream.rows import Row
 from dd3g.teacher.imagedream.sizes import Sizes, TextSizes, UNetSizes, VAESizes, VisionSizes
 
@@ -107,6 +107,23 @@ def port(
         json.dumps({"_class_name": "MVDreamPipeline", "image_encoder": ["transformers", "CLIPVisionModel"]})
     )
     (folder / "unet" / "mv_unet.py").write_text("raise SystemExit('code from a checkpoint was run')\n")
+    return folder
+
+
+def hollow_port(folder: Path, sizes: Sizes) -> Path:
+    """The port's folder in fp16 and full size, all zeros: files with holes, which take no room on most disks."""
+    for part in PARTS:
+        place = folder / PORT_FOLDERS[part]
+        place.mkdir(parents=True)
+        header, end = {}, 0
+        for name, shape in stored_shapes(part, "port", sizes).items():
+            begin, end = end, end + 2 * prod(shape)
+            header[PORT_PREFIXES.get(part, "") + name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [begin, end]}
+        text = json.dumps(header).encode()
+        with (place / port_file(part)).open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + end)
+        (place / "config.json").write_text(json.dumps(_port_settings(part, sizes)))
     return folder
 
 

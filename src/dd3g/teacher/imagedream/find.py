@@ -86,7 +86,7 @@ def find(path: Path) -> Found:
         CheckpointError: Nothing is there, it can't be opened, or it has nothing of a U-Net of Stable Diffusion's kin.
     """
     if is_file(path):
-        return _original(open_stored(path))
+        return found_original(open_stored(path))
     if not is_folder(path):
         raise CheckpointError(f"{path}: no such file or folder; give ImageDream's .pt, the folder of its port, or a hub's OWNER/NAME")
     settings = read_settings(path / SETTINGS)
@@ -97,7 +97,12 @@ def find(path: Path) -> Found:
     raise CheckpointError(f"{path}: a folder without {SETTINGS} and without unet/, so not ImageDream's; give the folder that holds them")
 
 
-def _original(whole: Stored) -> Found:
+def found_original(whole: Stored) -> Found:
+    """What a flat file holds.
+
+    Raises:
+        CheckpointError: Nothing of a U-Net.
+    """
     named = {part: whole.below(PREFIXES[part]) for part in REQUIRED}
     clip = whole.below(PREFIXES["text"])
     vision = [name for name in clip.shapes if name.startswith("visual.")]
@@ -132,13 +137,12 @@ def _port(folder: Path) -> Found:
             continue
         stored = open_stored(_weights_file(place))
         if part in PORT_PREFIXES:
-            lower = stored.below(PORT_PREFIXES[part])
-            stored = lower if lower.shapes else stored
+            stored = stored.without_prefix(PORT_PREFIXES[part])
             stored = stored.only([name for name in stored.shapes if name != POSITION_IDS])
             count = read_settings(place / "config.json").get("num_attention_heads")
             heads |= {part: count} if isinstance(count, int) and count > 0 else {}
         named[part] = stored
-    sizes, parts = _fitted(named, "port", PORT_PREFIXES, heads)
+    sizes, parts = _fitted(named, "port", {part: f"{place}/" for part, place in PORT_FOLDERS.items()}, heads)
     scheduler = read_settings(folder / "scheduler" / "scheduler_config.json")
     reason = port_refusal(index, unet_settings) or refusal(named["unet"].shapes)
     return Found(folder, "port", sizes, parts, schedule=scheduler, refusal=reason)
@@ -166,7 +170,7 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Found:
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{place}: damaged ({error}); convert the checkpoint again") from None
     stored = {part: open_stored(folder / name) for part, name in listed.items()}
-    parts = {part: _checked(part, held, "converted", sizes, "") for part, held in stored.items()}
+    parts = {part: _checked(part, held, "converted", sizes, f"{part}/") for part, held in stored.items()}
     return Found(folder, "converted", sizes, parts, settings=settings)
 
 
@@ -181,7 +185,7 @@ def _fitted(
     for part, stored in named.items():
         if 2 * len(_misfits(part, stored.shapes, layout, sizes)) > len(stored.shapes):
             sizes = _guessed(part, stored.shapes, layout, heads.get(part), sizes)
-    return sizes, {part: _checked(part, stored, layout, sizes, prefixes.get(part, "")) for part, stored in named.items()}
+    return sizes, {part: _checked(part, stored, layout, sizes, prefixes[part]) for part, stored in named.items()}
 
 
 def _guessed(part: str, shapes: Mapping[str, Shape], layout: Layout, heads: int | None, sizes: Sizes) -> Sizes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from dd3g.teacher.imagedream.clip_rows import text_rows, vision_rows
@@ -32,13 +33,14 @@ POSITION_IDS = "embeddings.position_ids"  # 0, 1, 2 ...: older transformers stor
 SHOWN = 10  # names in an error
 
 
-def rows_of(part: str, sizes: Sizes) -> list[Row]:
+@lru_cache(maxsize=16)
+def rows_of(part: str, sizes: Sizes) -> tuple[Row, ...]:
     """The part's tensors, from the original's names to the stock network's."""
     if part == "unet":
-        return list(unet_rows(sizes.unet))
+        return tuple(unet_rows(sizes.unet))
     if part == "vae":
-        return list(vae_rows(sizes.vae))
-    return list(text_rows(sizes.text)) if part == "text" else list(vision_rows(sizes.vision, sizes.text.width))
+        return tuple(vae_rows(sizes.vae))
+    return tuple(text_rows(sizes.text) if part == "text" else vision_rows(sizes.vision, sizes.text.width))
 
 
 def stored_shapes(part: str, layout: Layout, sizes: Sizes) -> dict[str, Shape]:

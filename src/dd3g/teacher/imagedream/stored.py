@@ -49,6 +49,11 @@ class Stored:
         """Only the tensors whose names begin with ``prefix``, which they lose."""
         return self._renamed({name.removeprefix(prefix): name for name in self.shapes if name.startswith(prefix)})
 
+    def without_prefix(self, prefix: str) -> Stored:
+        """All tensors; those whose names begin with ``prefix`` lose it, unless two names would become one."""
+        names = {name.removeprefix(prefix): name for name in self.shapes}
+        return self._renamed(names) if len(names) == len(self.shapes) else self
+
     def only(self, names: Iterable[str]) -> Stored:
         """Only these tensors."""
         return self._renamed({name: name for name in names})
