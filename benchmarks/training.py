@@ -6,6 +6,8 @@ Without VIEWS it renders eight procedural objects first. Forward and backward of
 where the render's gradient is there, through the renderer where that of the means is. Every phase ends with the device idle, and batches
 are made in turn, where training on a GPU makes the next one meanwhile: so the data's share is the most it can be.
 
+A student that reads CLIP's tokens is handed zeros: the tower's time is not in it.
+
 Limits: data under 5 % on the CPU; renderer and data each under 25 % on a GPU. `plan_training.py` takes the JSON.
 """
 
@@ -27,8 +29,10 @@ from unittest import mock
 import torch
 
 from dd3g.core.views_folder import ObjectViews, save_object_views
+from dd3g.encoders import GivenTokensConfig
 from dd3g.recipes import student as recipe_module
 from dd3g.recipes.graphed import decode_batch
+from dd3g.recipes.image_tokens import zero_tokens
 from dd3g.recipes.student import StudentLossConfig, student_losses
 from dd3g.recipes.student_batches import StudentBatch, StudentBatches, StudentDataConfig
 from dd3g.recipes.views_pack import open_pack
@@ -68,7 +72,8 @@ def step_laps(student: PEPD, batches: StudentBatches, optimiser: torch.optim.Opt
     laps.lap("data")
 
     def decode(network: PEPD, batch: StudentBatch) -> Decoded:
-        decoded = decode_batch(network, batch)
+        encoder = network.config.encoder
+        decoded = decode_batch(network, batch, zero_tokens(encoder) if isinstance(encoder, GivenTokensConfig) else None)
         decoded.gaussians.means.register_hook(lambda _: laps.lap("render"))
         laps.lap("network")
         return decoded

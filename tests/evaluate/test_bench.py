@@ -18,7 +18,7 @@ from dd3g.student import PEPD
 from dd3g.student.config import PlainDecodingConfig
 from dd3g.student.presets import tiny
 from tests.extras import needs_train
-from tests.student.test_given_tokens import SIBLING
+from tests.student.test_given_tokens import SIBLING, TOKENS
 
 CPU = torch.device("cpu")
 ONCE = {"device": CPU, "dtype": torch.float32, "repeats": 1}
@@ -62,9 +62,9 @@ def test_stages_add_up_to_the_whole_and_are_the_same_arithmetic_at_once():
 
 def test_laps_leave_nothing_between_them():
     def run(lap):
-        torch.ones(10) @ torch.ones(10)
+        torch.mv(torch.ones(1, 10), torch.ones(10))
         lap("one")
-        torch.ones(20, 10) @ torch.ones(10, 5)
+        torch.mm(torch.ones(20, 10), torch.ones(10, 5))
         lap("two")
         lap("one")
 
@@ -80,7 +80,7 @@ def test_measuring_leaves_no_hooks_behind():
 
 
 def test_a_tower_is_stated_apart_and_not_held_against_the_bar():
-    shape = (1, SIBLING.encoder.count, SIBLING.encoder.given_width)
+    shape = (1, TOKENS.count, TOKENS.given_width)
     student = PEPD(SIBLING)
 
     def tower(image):

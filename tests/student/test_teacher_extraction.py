@@ -13,7 +13,7 @@ from dd3g.student.presets import paper, paper_32k, paper_teacher, tiny
 from dd3g.student.teacher_extraction import COPIED, TeacherExtraction, copy_teacher
 from dd3g.teacher.multi_view import UNetShape, multi_view_unet
 from tests.extras import needs_train
-from tests.student.conftest import stir
+from tests.student.conftest import inputs, stir
 
 SHAPE = UNetShape(4, 4, 8, (32, 64, 64), (False, True, True), 1, 16, 16, 24)
 IMAGEDREAM = UNetShape(4, 4, 32, (320, 640, 1280, 1280), (True, True, True, False), 2, 64, 32, 1024, 16)
@@ -29,6 +29,7 @@ def unet():
 
 def extraction_of(shape, context_width=24, token_grid=4):
     config = extracting_as(STUDENT, shape).extraction
+    assert isinstance(config, TeacherExtractionConfig)
     assert config.token_grid == token_grid
     torch.manual_seed(1)
     return TeacherExtraction(config, context_width, 20)
@@ -118,11 +119,8 @@ def test_a_student_with_it_depends_on_noise_cameras_and_picture():
     config = extracting_as(STUDENT, SHAPE)
     torch.manual_seed(0)
     student = stir(PEPD(config))
-    from tests.student.conftest import inputs
-
     noise, cameras, image, elevation = inputs(config)
-    tensors = [noise, cameras.conditions().expand(2, -1, -1).clone(), image]
-    for tensor in tensors:
-        tensor.requires_grad_()
-    rgb = student.decode(*tensors, elevation).gaussians.rgb
+    conditions = cameras.conditions().expand(2, -1, -1).clone()
+    tensors = [noise.requires_grad_(), conditions.requires_grad_(), image.requires_grad_()]
+    rgb = student.decode(noise, conditions, image, elevation).gaussians.rgb
     assert all(g.any() for g in torch.autograd.grad((rgb * torch.randn_like(rgb)).sum(), tensors))

@@ -3,7 +3,7 @@
 dd3g bench                                                       the student "small" on this CPU, with random weights
 dd3g bench --model run/model.safetensors --repeats 20
 dd3g bench --preset paper paper-65k paper-32k --device cuda --dtype bfloat16 --tower --bar 20
-dd3g bench --teacher imagedream --device cuda --dtype bfloat16 --batch 8 --json > rates.json
+dd3g bench --teacher imagedream --device cuda --dtype bfloat16 --graphs --batch 8 --json > rates.json
 dd3g bench --plan 100000 --rates rates.json --gpus 8             GPU hours and bytes of so many quadruples, from those rates
 """
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="timed passes, of which the median is told (default: 5)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch chooses)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="objects at once, of teachers (default: 1)")
+    parser.add_argument("--graphs", action="store_true", help="with --device cuda: a teacher's noise predictor as a CUDA graph")
     parser.add_argument("--gaussians", type=int, metavar="N", help="splats, of students that leave the number open")
     parser.add_argument("--tower", action="store_true", help="CLIP's image tower as well, for students that read its tokens")
     parser.add_argument(
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
             options.gaussians,
             options.tower,
             options.bar,
+            options.graphs,
         )
     )
     print(json.dumps(results.record, indent=2) if options.json else results.text)

@@ -37,6 +37,7 @@ class BenchOptions:
     gaussians: int | None = None
     tower: bool = False
     bar_ms: float | None = None
+    graphs: bool = False  # of teachers
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,19 @@ def run_bench(options: BenchOptions) -> BenchResults:
         texts.append("\n".join(lines))
     for name in options.teachers:
         try:
-            teacher = teacher_named(name, device, dtype, options.batch)
+            teacher = teacher_named(name, device, options.batch)
         except InputError as error:
             skipped.append(str(error))
             continue
-        bench = bench_teacher(teacher, f"teacher {name}", device=device, dtype=dtype, repeats=options.repeats, batch=options.batch)
+        bench = bench_teacher(
+            teacher,
+            f"teacher {name}",
+            device=device,
+            dtype=dtype,
+            repeats=options.repeats,
+            batch=options.batch,
+            graphs=options.graphs,
+        )
         one = quadruple_of(bench)
         benches.append({**bench.to_json(), "quadruple": asdict(one)})
         share = "" if one.share is None else f", {one.share:.1%} of the matmul rate"

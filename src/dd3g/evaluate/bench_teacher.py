@@ -6,7 +6,7 @@ weights are filled with noise: how long a product takes does not depend on what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,16 +19,18 @@ from dd3g.encoders.codec import CodecConfig
 from dd3g.evaluate.bench import Bench, Lap, measured
 from dd3g.recipes.presets import CODECS, TEACHERS
 from dd3g.teacher import ddim
+from dd3g.teacher.fast import Precision, graphed, in_precision
 from dd3g.teacher.imagedream.clip import VisionTower
 from dd3g.teacher.imagedream.network import ImageDreamConfig, ImageDreamNetwork
 from dd3g.teacher.imagedream.sizes import VisionSizes
 from dd3g.teacher.imagedream.vae import OpaqueCodec
 from dd3g.teacher.schedule import ddim_times, scaled_linear
-from dd3g.teacher.teacher import STEPS, Teacher, TeacherNetworks, condition_of, decode, epsilon_of, load_teacher
+from dd3g.teacher.teacher import STEPS, Teacher, TeacherNetworks, condition_of, decode, epsilon_of, load_teacher, on_device
 
 ONCE, STEP, DECODE = "picture, once", "one guided step", "decode 4 views"
 IMAGEDREAM = "imagedream"
 KNOWN = (*TEACHERS, IMAGEDREAM)
+_PRECISIONS: dict[torch.dtype, Precision] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 _GREY = 0.5
 _IMAGEDREAM_WORKING_BYTES = 2_000_000_000  # of one object's activations in float32, at most, beside the weights
 _TILE = 1_048_573  # numbers of noise that a network is filled with, over and over; a prime, so that layers don't look alike
@@ -45,24 +47,37 @@ class Quadruple:
 
 
 def bench_teacher(
-    teacher: Teacher, what: str, *, device: torch.device, dtype: torch.dtype, repeats: int, batch: int = 1, guidance: float = 5.0
+    teacher: Teacher,
+    what: str,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    repeats: int,
+    batch: int = 1,
+    guidance: float = 5.0,
+    graphs: bool = False,
 ) -> Bench:
-    """Measures a teacher.
+    """Measures a teacher, as `dd3g collect` asks it (:mod:`dd3g.teacher.fast`).
 
     Args:
-        teacher: Moved to the device; ImageDream's networks to ``dtype`` as well, our own are asked under autocast.
+        teacher: Moved to the device.
         what: Its name.
         device: Where.
-        dtype: Of matrix products and convolutions; latents and sums stay in float32.
+        dtype: Of the noise predictor; codec and image encoder stay as they are, latents and sums are float32.
         repeats: Timed passes.
         batch: Objects at once.
         guidance: w; not 1, so both halves are asked.
+        graphs: Record the noise predictor as a CUDA graph.
+
+    Raises:
+        InputError: Another number format than float32 and bfloat16, or graphs without a GPU.
     """
-    opaque = teacher.opaque
-    network, codec = teacher.network.to(device), teacher.codec.to(device)
-    if opaque:
-        network, codec = network.to(dtype), codec.to(dtype)
-    teacher = replace(teacher, network=network, codec=codec)
+    if dtype not in _PRECISIONS:
+        raise InputError(f"{what}: teachers draw in float32 or bfloat16, found {str(dtype).removeprefix('torch.')}")
+    teacher = in_precision(on_device(teacher, device), _PRECISIONS[dtype])
+    network, codec, opaque = teacher.network, teacher.codec, teacher.opaque
+    if graphs:
+        teacher = graphed(teacher)
     config = network.config
     shape = (config.views, config.latent_channels, config.latent_size, config.latent_size)
     noise = torch.stack([draw_noise(NoiseKey("bench", draw), shape) for draw in range(batch)]).to(device)
@@ -72,14 +87,13 @@ def bench_teacher(
     t, to = sorted(ddim_times(teacher.schedule, STEPS))[:-3:-1]
 
     def run(lap: Lap) -> None:
-        with torch.autocast(device.type, dtype, enabled=not opaque and dtype != torch.float32):
-            epsilon = epsilon_of(teacher, condition_of(teacher, picture, grey), conditions, guidance)
-            lap(ONCE)
-            z = ddim.ode_step(noise, epsilon(noise, t), teacher.schedule, t, to)
-            lap(STEP)
-            # the alpha of opaque views is another network's; what is timed is the decoder
-            decode(teacher, z.float(), grey, lambda rgb, _: torch.cat([rgb, torch.ones_like(rgb[:, :1])], 1))
-            lap(DECODE)
+        epsilon = epsilon_of(teacher, condition_of(teacher, picture, grey), conditions, guidance)
+        lap(ONCE)
+        z = ddim.ode_step(noise, epsilon(noise, t), teacher.schedule, t, to)
+        lap(STEP)
+        # the alpha of opaque views is another network's; what is timed is the decoder
+        decode(teacher, z, grey, lambda rgb, _: torch.cat([rgb, torch.ones_like(rgb[:, :1])], 1))
+        lap(DECODE)
 
     bench, _ = measured(
         what,
@@ -88,7 +102,7 @@ def bench_teacher(
         device=device,
         dtype=dtype,
         repeats=repeats,
-        about={"kind": "teacher", "batch": batch, "guidance": guidance, "latent_shape": list(shape), "steps": STEPS},
+        about={"kind": "teacher", "batch": batch, "guidance": guidance, "graphs": graphs, "latent_shape": list(shape), "steps": STEPS},
     )
     return bench
 
@@ -102,13 +116,12 @@ def quadruple_of(bench: Bench, steps: int = STEPS) -> Quadruple:
     return Quadruple(steps, seconds, tflop, tflop * 1e3 / seconds / bench.matmul_gflops if tflop else None)
 
 
-def teacher_named(name: str, device: torch.device, dtype: torch.dtype, batch: int) -> Teacher:
+def teacher_named(name: str, device: torch.device, batch: int) -> Teacher:
     """A teacher of a file, or of known sizes with noise for weights.
 
     Args:
         name: One of ``KNOWN``, or a path.
-        device: Whose memory it must fit.
-        dtype: Of its weights, where it is ImageDream.
+        device: Whose memory it must fit, in float32.
         batch: Objects at once.
 
     Raises:
@@ -124,10 +137,10 @@ def teacher_named(name: str, device: torch.device, dtype: torch.dtype, batch: in
     config = ImageDreamConfig()
     with torch.device("meta"):
         network, codec = ImageDreamNetwork(config), OpaqueCodec(config.sizes.vae, config.latent_size)
-    weights = sum(p.numel() for part in (network, codec) for p in part.parameters()) * dtype.itemsize
-    refuse_if_too_large(name, weights + batch * _IMAGEDREAM_WORKING_BYTES * dtype.itemsize // 4, device)
+    weights = sum(p.numel() for part in (network, codec) for p in part.parameters()) * 4
+    refuse_if_too_large(name, weights + batch * _IMAGEDREAM_WORKING_BYTES, device)
     text = torch.zeros(config.sizes.text.length, config.sizes.text.width, device=device)
-    network, codec = filled(network, device, dtype), filled(codec, device, dtype)
+    network, codec = filled(network, device, torch.float32), filled(codec, device, torch.float32)
     network.tell(text, text)
     return Teacher(network, codec, scaled_linear(), {}, "noise")
 
@@ -149,8 +162,8 @@ def refuse_if_too_large(what: str, needed: int, device: torch.device) -> None:
     free = free_memory(device)
     if needed > free:
         raise InputError(
-            f"{what}: needs {needed / 1e9:.1f} GB on {device.type}, found {free / 1e9:.1f} GB free; take a smaller --dtype or --batch, or "
-            "another machine"
+            f"{what}: needs {needed / 1e9:.1f} GB on {device.type}, found {free / 1e9:.1f} GB free; take a smaller --batch or another "
+            "machine"
         )
 
 

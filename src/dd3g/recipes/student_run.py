@@ -80,8 +80,15 @@ def resolve(options: StudentRunOptions) -> StudentRunConfig:
 
 
 def resolve_encoder(options: StudentRunOptions) -> EncoderRunConfig:
-    """As :func:`resolve`, for the encoder."""
-    return with_options(EncoderRunConfig(_model_of(options)), options.run)
+    """As :func:`resolve`, for the encoder.
+
+    Raises:
+        InputError: As :func:`resolve`, or sizes whose pictures come as tokens.
+    """
+    config = with_options(EncoderRunConfig(_model_of(options)), options.run)
+    if isinstance(config.model.encoder, GivenTokensConfig):
+        raise InputError(f"--preset {options.preset}: reads the tokens of a frozen network, and has no encoder to teach; take another")
+    return config
 
 
 def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session: SessionConfig) -> Mapping[str, Any]:
@@ -96,6 +103,8 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if options.init_extraction and options.run.init:
         raise InputError("--init-extraction: not together with --init, whose weights hold an extraction already; leave one out")
     config = resolve(options)
+    if options.lora and config.loss.latent.wanted:
+        raise InputError("--lora: not together with loss.latent, whose head would stay as it began; leave one out")
     codec = _codec_perceptual(config.loss.perceptual, options)
     folders, views = [list(g) for g in partition(options.run.views)]
     collections, teacher = _collections(folders, options, session)
@@ -204,7 +213,7 @@ def _codec_perceptual(name: PerceptualName, options: StudentRunOptions) -> Codec
 def _start_from(network: PEPD, start: PEPD) -> None:
     """Weights of a student; one that was never told w has none for it, and what is new says nothing yet."""
     missing, unexpected = network.load_state_dict(start.state_dict(), strict=False)
-    wrong = [name for name in missing if not name.startswith("extraction.guidance.")] + list(unexpected)
+    wrong = [name for name in missing if not name.startswith(("extraction.guidance.", "latent_head."))] + list(unexpected)
     if wrong:
         raise CheckpointError(f"--init: its weights do not fit this student ({', '.join(wrong[:3])})")
 
