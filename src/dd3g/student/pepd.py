@@ -8,6 +8,8 @@ pattern tokens (+) image tokens, joined in sequence, each with its type
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -131,6 +133,17 @@ class PEPD(nn.Module):
             InputError: Tokens are missing, of another shape, or given to a student that reads pixels.
         """
         view = self.look_at(image, elevation_deg, distance, both_ways=both_ways, image_tokens=image_tokens)
+        return self.decode_view(noise, conditions, view, gaussians_per_token, guidance)
+
+    def decode_view(
+        self,
+        noise: Float[Tensor, "b v c l l"],
+        conditions: Float[Tensor, "b v 16"],
+        view: View,
+        gaussians_per_token: int | None = None,
+        guidance: Float[Tensor, " b"] | None = None,
+    ) -> Decoded:
+        """The second half of :meth:`decode`: from what is known of a picture, or of something between two pictures."""
         tokens = view.features.tokens
         patterns = self.extraction(noise, conditions, tokens, guidance) + self.pattern_type
         joined = (
@@ -140,8 +153,8 @@ class PEPD(nn.Module):
         if isinstance(self.decoder, PlainDecoder):
             gaussians = self.decoder(joined, patterns.shape[1])
             xy, towards = project(gaussians.means, view.camera.elevation_deg, view.camera.distance)
-            return Decoded(gaussians, xy, towards, None, view)
-        return self.decoder(joined, patterns.shape[1], view, gaussians_per_token)
+            return Decoded(gaussians, xy, towards, None, view, patterns)
+        return replace(self.decoder(joined, patterns.shape[1], view, gaussians_per_token), patterns=patterns)
 
     def look_at(
         self,
