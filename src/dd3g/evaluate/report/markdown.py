@@ -30,14 +30,13 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 
 @dataclass
 class _Files:
-    """Files that the text names, numbered as they come: object names are no file names."""
+    """Files that the text names, numbered as they come, since object names are no file names; what is shown twice is one file."""
 
     folder: str
-    found: dict[str, bytes] = field(default_factory=dict)
+    names: dict[bytes, str] = field(default_factory=dict)
 
     def add(self, content: bytes, suffix: str) -> str:
-        name = f"{len(self.found):03d}{suffix}"
-        self.found[name] = content
+        name = self.names.setdefault(content, f"{len(self.names):03d}{suffix}")
         return f"{self.folder}/{name}"
 
 
@@ -48,7 +47,7 @@ def markdown(report: Report, folder: str = "report_files") -> tuple[str, dict[st
         lines += [_plain(report.subtitle), ""]
     for section in report.sections:
         lines += [f"## {_plain(section.title)}", "", *_blocks(section.blocks, files)]
-    return "\n".join(lines).rstrip() + "\n", files.found
+    return "\n".join(lines).rstrip() + "\n", {name: content for content, name in files.names.items()}
 
 
 def _blocks(blocks: Sequence[Block], files: _Files) -> list[str]:
