@@ -1,4 +1,4 @@
-"""The paper's student in small: pictures as the tokens of ImageDream's tower, extraction that begins with its weights; trained, rehearsed."""
+"""The paper's student in small: pictures as tokens of ImageDream's tower, extraction that begins with its weights; trained, rehearsed."""
 
 from dataclasses import replace
 
