@@ -67,11 +67,9 @@ def main() -> int:
     options = parser.parse_args()
     found = count()
     hours = found["quadruple_tflop"] * options.quadruples / options.rate / 3600
-    each = found["quadruple_tflop"]
-    print(f"UNet: {found['parameters']:,.0f} parameters; a call on {FRAMES} frames of {LATENT}^2: {found['unet_call_tflop']:.1f} TFLOP")
-    print(
-        f"a picture encoded {found['encode_tflop']:.2f}, {FRAMES} frames decoded {found['decode_tflop']:.2f}, tower {found['tower_tflop']:.2f}"
-    )
+    each, size = found["quadruple_tflop"], f"{FRAMES} frames of {LATENT} x {LATENT}"
+    print(f"U-Net: {found['parameters']:,.0f} parameters; a call on {size}: {found['unet_call_tflop']:.2f} TFLOP")
+    print(f"a picture encoded {found['encode_tflop']:.2f}, views decoded {found['decode_tflop']:.2f}, tower {found['tower_tflop']:.2f}")
     print(f"a quadruple, {STEPS} steps with guidance: {each:,.0f} TFLOP, {each / IMAGEDREAM_TFLOP:.1f} of ImageDream's")
     print(f"{options.quadruples:,} of them at {options.rate:g} TFLOP/s: {hours:,.0f} GPU hours")
     if options.json:

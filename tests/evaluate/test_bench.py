@@ -141,7 +141,7 @@ def test_wrong_inputs_are_refused_in_one_sentence(capsys, tmp_path):
         (["--plan", "5", "--rates", str(empty)], "holds students alone"),
         (["--plan", "5", "--rates", str(tmp_path / "none.json")], "no figures of"),
         (["--preset", "huge"], "--preset huge: unknown"),
-        (["--dtype", "int8"], "--dtype int8: unknown"),
+        (["--teacher", "tiny", "--dtype", "fp16"], "teachers draw in fp32 or bf16, found float16"),
         (["--repeats", "0"], "--repeats 0"),
         (["--teacher", "tiny", "--bar", "20"], "--bar: is of a student's time"),
     ):

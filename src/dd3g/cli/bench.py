@@ -2,8 +2,8 @@
 
 dd3g bench                                                       the student "small" on this CPU, with random weights
 dd3g bench --model run/model.safetensors --repeats 20
-dd3g bench --preset paper paper-65k paper-32k --device cuda --dtype bfloat16 --tower --bar 20
-dd3g bench --teacher imagedream --device cuda --dtype bfloat16 --graphs --batch 8 --json > rates.json
+dd3g bench --preset paper paper-65k paper-32k --device cuda --dtype bf16 --tower --bar 20
+dd3g bench --teacher imagedream --device cuda --dtype bf16 --graphs --batch 8 --json > rates.json
 dd3g bench --plan 100000 --rates rates.json --gpus 8             GPU hours and bytes of so many quadruples, from those rates
 """
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher", nargs="+", default=[], metavar="WHAT", help="teachers: tiny, small or imagedream with random weights, or files"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help="of products: float32, bfloat16 or float16 (default: float32)")
+    parser.add_argument("--dtype", choices=("fp32", "bf16", "fp16"), default="fp32", help="of products (default: fp32)")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="timed passes, of which the median is told (default: 5)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch chooses)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="objects at once, of teachers (default: 1)")

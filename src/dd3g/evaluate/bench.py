@@ -26,7 +26,8 @@ from dd3g.evaluate.flops import counting
 Lap: TypeAlias = Callable[[str], None]
 Pass: TypeAlias = Callable[[Lap], None]
 FORMAT = "dd3g-bench-1"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def measured(
         parameters,
         machine_name(device),
         device.type,
-        str(dtype).removeprefix("torch."),
+        _NAMES[dtype],
         torch.get_num_threads(),
         repeats,
         rate / 1e9,

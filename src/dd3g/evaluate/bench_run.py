@@ -31,7 +31,7 @@ class BenchOptions:
     models: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
     device: str = "cpu"
-    dtype: str = "float32"
+    dtype: str = "fp32"
     repeats: int = 5
     batch: int = 1  # of teachers
     gaussians: int | None = None
@@ -58,13 +58,14 @@ def run_bench(options: BenchOptions) -> BenchResults:
         CheckpointError: A file that is none.
     """
     device, dtype = _checked(options)
-    students = [(name, PEPD(find_preset(PRESETS, name)).requires_grad_(False)) for name in options.presets]
-    students += [(load_student(path).name, load_student(path).network) for path in options.models]
+    configs = [find_preset(PRESETS, name) for name in options.presets]  # all names are known before anything takes long
+    students = [*zip(options.presets, configs, strict=True), *((path, None) for path in options.models)]
     if options.bar_ms is not None and not students:
         raise InputError("--bar: is of a student's time, and none is asked for; give --preset or --model")
     benches, texts, skipped, failed = list[dict[str, Any]](), list[str](), list[str](), False
     tower = _tower(device, dtype) if options.tower else None
-    for name, student in students:
+    for name, config in students:
+        student = load_student(name).network if config is None else PEPD(config).requires_grad_(False)
         found = bench_student(
             student,
             f"student {name}",

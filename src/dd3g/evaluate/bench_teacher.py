@@ -73,7 +73,7 @@ def bench_teacher(
         InputError: Another number format than float32 and bfloat16, or graphs without a GPU.
     """
     if dtype not in _PRECISIONS:
-        raise InputError(f"{what}: teachers draw in float32 or bfloat16, found {str(dtype).removeprefix('torch.')}")
+        raise InputError(f"{what}: teachers draw in fp32 or bf16, found {str(dtype).removeprefix('torch.')}; choose one by --dtype")
     teacher = in_precision(on_device(teacher, device), _PRECISIONS[dtype])
     network, codec, opaque = teacher.network, teacher.codec, teacher.opaque
     if graphs:
