@@ -18,6 +18,7 @@ from dd3g.recipes.image_tokens import TokensOf
 from dd3g.recipes.student_batches import StudentBatch
 from dd3g.student import PEPD
 from dd3g.student.anchored_decoding import Decoded, InputCamera, View
+from dd3g.student.latent_head import latent_head_of
 from dd3g.student.object_box import ObjectBox
 from dd3g.student.seeding import Seeds
 
@@ -61,6 +62,8 @@ class _Tensors(nn.Module):
         tensors += [view.predicted.elevation_deg, view.predicted.distance, view.box.centre, view.box.half]
         # no loss goes through these; an output with a gradient would be one more buffer to fill in every backward
         tensors += [view.cropped, view.features.tokens.detach(), view.features.fine.detach()]
+        assert decoded.patterns is not None
+        tensors += [decoded.patterns if latent_head_of(self.student) is not None else decoded.patterns.detach()]
         if decoded.seeds is not None and view.surfaces is not None:
             tensors += [view.surfaces, decoded.seeds.xy, decoded.seeds.layer, decoded.seeds.spacing, decoded.seeds.rim]
         return tuple(tensors)
@@ -73,9 +76,10 @@ def _arguments(batch: StudentBatch, tokens: TokensOf | None = None) -> tuple[Ten
 
 def _assembled(tensors: tuple[Tensor, ...], batch: StudentBatch) -> Decoded:
     """The record again that went in pieces through the graph's door."""
-    means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, cropped, tokens, fine, *seeded = tensors
+    means, quats, scales, opacities, rgb, xy, towards, elevation, distance, centre, half, cropped, tokens, fine, patterns, *seeded = tensors
     surfaces = seeded[0] if seeded else None
     box, predicted = ObjectBox(centre, half), InputCamera(elevation, distance)
     camera = InputCamera(batch.elevation_deg, batch.distance)
     view = View(batch.image, cropped, box, ImageFeatures(tokens, fine), surfaces, predicted, camera)
-    return Decoded(Gaussians(means, quats, scales, opacities, rgb), xy, towards, Seeds(*seeded[1:]) if seeded else None, view)
+    gaussians = Gaussians(means, quats, scales, opacities, rgb)
+    return Decoded(gaussians, xy, towards, Seeds(*seeded[1:]) if seeded else None, view, patterns)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from dd3g.core.cameras import stacked as stacked_cameras
@@ -131,9 +131,20 @@ class QuadrupleBatches:
         blurred = torch.from_numpy(random.random(b) < self.config.degrade).to(self.device)
         background = random.random((b, VIEWS, 3), np.float32)
         background = np.where(random.random((b, VIEWS, 1)) < self.config.white, np.float32(1), background)
+        background = np.where(self._over_own_grey(chosen, random)[:, None, None], self._greys(chosen)[:, None, None], background)
         image = degraded(batch.image, blurred, random, on_device)
         number = torch.arange(step * b, (step + 1) * b, device=self.device)
         return replace(batch, image=image, number=number, background=torch.from_numpy(background).to(self.device))
+
+    def _over_own_grey(self, chosen: Sequence[int], random: np.random.Generator) -> Bool[np.ndarray, " b"]:
+        """Which samples are compared as an opaque teacher drew them: a matte has errors, and they have none there (method.md 7.4)."""
+        if self.config.own_grey == 0:
+            return np.zeros(len(chosen), bool)
+        return (random.random(len(chosen)) < self.config.own_grey) & ~np.isnan(self._greys(chosen))
+
+    def _greys(self, chosen: Sequence[int]) -> Float[np.ndarray, " b"]:
+        found = [self.collections[c].collection.quadruples[i] for c, i in (self.places[k] for k in chosen)]
+        return np.array([np.nan if q.grey is None or q.latents is None else q.grey for q in found], np.float32)
 
     def of(self, chosen: Sequence[int]) -> StudentBatch:
         """Certain quadruples as a batch, over white."""
@@ -172,6 +183,7 @@ class QuadrupleBatches:
             offset=torch.tensor([p.offset for p in places], dtype=torch.float32, device=self.device),
             background=torch.ones(len(chosen), VIEWS, 3, device=self.device),
             guidance=numbers([q.guidance for q in quadruples]),
+            latents=torch.stack([torch.full(shape, nan) if q.latents is None else q.latents for q in quadruples]).to(self.device),
         )
 
 

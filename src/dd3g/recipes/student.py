@@ -22,6 +22,7 @@ from dd3g.distill.colours import statistics_loss
 from dd3g.distill.diversity import diversity_loss
 from dd3g.distill.explicit import ExplicitWeights, explicit
 from dd3g.distill.implicit import ImplicitConfig, checked_implicit
+from dd3g.distill.latent import LatentConfig, checked_latent, latent_loss, latent_weight
 from dd3g.distill.lpips import LPIPS, load_lpips
 from dd3g.recipes.graphed import Decode, decode_batch, graphed_decode
 from dd3g.recipes.image_tokens import TokensOf
@@ -35,11 +36,13 @@ from dd3g.render import Render, rasterize
 from dd3g.student import PEPD, PEPDConfig
 from dd3g.student.anchored_decoding import Decoded, View
 from dd3g.student.config import config_to_json
+from dd3g.student.latent_head import add_latent_head, latent_head_of, without_latent_head
 from dd3g.student.seeding import HALF_FRAME
 from dd3g.training import Recipe, Score
 
 PerceptualName = Literal["lpips-squeeze", "lpips-alex", "codec", "none"]
 NO_VERIFIER = "loss.implicit: verification needs a teacher; name it with --teacher, or leave weight and balance at 0"
+NO_LATENTS = "loss.latent: tells the latents of drawn quadruples; give a collection that was drawn, or leave weight at 0"
 NO_CODEC = "--perceptual codec: no codec given; name one with --codec, or a teacher, which has one, with --teacher"
 
 
@@ -56,6 +59,7 @@ class StudentLossConfig:
     diversity: float = 0.0  # distances between draws of one picture, with data.siblings; see dd3g.distill.diversity
     statistics: float = 0.0  # colours' mean and spread against the targets'; see dd3g.distill.colours
     implicit: ImplicitConfig = field(default_factory=ImplicitConfig)  # by the teacher
+    latent: LatentConfig = field(default_factory=LatentConfig)  # a warm phase on drawn quadruples; see dd3g.distill.latent
 
 
 def student_recipe(
@@ -94,13 +98,17 @@ def student_recipe(
         tokens: Makes the pictures' tokens, for students that read those.
 
     Raises:
-        InputError: That distance, or verification, is asked for and not given; or verification in a way that there is none.
+        InputError: That distance, verification or a warm phase is asked for and there is nothing to do it with, or no such way to do it.
         WeightsError: The perceptual network's weights are not there.
     """
     if checked_implicit(loss.implicit).wanted and verifier is None:
         raise InputError(NO_VERIFIER)
+    if checked_latent(loss.latent).wanted and not any(decoded.collection.plan.kind == "draw" for decoded in collections):
+        raise InputError(NO_LATENTS)
     torch.manual_seed(seed)
     network = PEPD(model)
+    if loss.latent.wanted:
+        add_latent_head(network, seed)
     perceptual = perceptual_of(loss.perceptual, codec)
     if perceptual is not None:
         perceptual = perceptual.to(device)
@@ -115,7 +123,7 @@ def student_recipe(
         verify = None
         if verifier is not None and loss.implicit.wanted:
             verify = partial(implicit_term, verifier, config=loss.implicit, seed=seed, step=step, steps=steps)
-        return student_losses(cast(PEPD, student), batch, loss, perceptual, decode, verify)
+        return student_losses(cast(PEPD, student), batch, loss, perceptual, decode, verify, latent_weight(loss.latent, step / steps))
 
     def scores(student: nn.Module) -> dict[str, float]:
         found = {} if dev is None else dev_scores(cast(PEPD, student), dev, tokens)
@@ -127,8 +135,10 @@ def student_recipe(
         kind="student",
         identity={
             "model": config_to_json(model),
-            "data": asdict(data),
-            "loss": asdict(loss),
+            "data": data.to_json(),
+            "loss": {
+                name: value for name, value in asdict(loss).items() if name != "latent" or loss.latent.wanted
+            },  # as before there was one
             "views": [pack.digest for pack in train],
             "quadruples": [decoded.digest for decoded in collections],
             "seed": seed,
@@ -168,6 +178,7 @@ def student_losses(
     perceptual: Callable[[Tensor, Tensor], Tensor] | None,
     decode: Decode = decode_batch,
     verify: Callable[[Gaussians, StudentBatch, Mapping[str, Tensor]], Tensor] | None = None,
+    latent: float = 0.0,
 ) -> dict[str, Tensor]:
     """L = L_ES + beta L_IV, and what the meshes of this data set teach beside it.
 
@@ -178,6 +189,7 @@ def student_losses(
         perceptual: Distance beside the pixels', if any.
         decode: How the network is called.
         verify: (Gaussians in the object's frame, batch, terms of L_ES) -> beta L_IV; None: no verification.
+        latent: Weight of the warm phase in this step; the student has a head for it where it is not 0.
     """
     decoded, placed, batch = place_batch(student, batch, decode)
     terms = explicit_terms(placed, batch, config, perceptual)
@@ -192,6 +204,9 @@ def student_losses(
         terms["camera"] = config.camera * camera_loss(decoded.view, batch)
     if implicit is not None:
         terms["implicit"] = implicit
+    head = latent_head_of(student)
+    if latent > 0 and head is not None and decoded.patterns is not None:
+        terms["latent"] = latent * latent_loss(head(decoded.patterns), batch.latents)
     return terms
 
 
@@ -309,7 +324,7 @@ def _exporter(model: PEPDConfig, provenance: Mapping[str, Any]) -> Callable[[Pat
             kind="student",
             config=config_to_json(model),
             about={**provenance, **about},
-            tensors=network.state_dict(),
+            tensors=without_latent_head(network.state_dict()),
             dtype=torch.float16,
         )
 

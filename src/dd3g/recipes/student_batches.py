@@ -7,7 +7,8 @@ azimuth 0. Pictures are taken, framed and changed a batch at a time where the ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,11 @@ class StudentDataConfig:
     quadruples: float = 0.5  # share of the batch that comes from quadruples, where there are views and quadruples
     siblings: int = 1  # draws of one picture that a batch of quadruples holds side by side, for loss.diversity
     repeat: tuple[tuple[str, int], ...] = ()  # (name prefix, times per epoch) for objects that should be seen more often
+    own_grey: float = 0.0  # share of an opaque teacher's samples over the grey it drew them over, as it drew them; the rest by their matte
+
+    def to_json(self) -> dict[str, Any]:
+        """For a run's identity: ``own_grey`` where it is asked for, so that runs from before there was one keep theirs."""
+        return {name: value for name, value in asdict(self).items() if name != "own_grey" or value}
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class StudentBatch:
     offset: Float[Tensor, "b 3"]
     background: Float[Tensor, "b v 3"]
     guidance: Float[Tensor, " b"]  # w that ties noise to targets; 0 where nothing does
+    latents: Float[Tensor, "b n c l l"]  # z_0 of the noise as the teacher drew it; NaN where it drew nothing
 
     def to(self, device: torch.device | str) -> StudentBatch:
         """The same batch on another device."""
@@ -125,6 +132,7 @@ class StudentBatches:
             offset=framed.offset * flip,
             background=torch.from_numpy(background).to(self.device),
             guidance=torch.zeros(b, device=self.device),
+            latents=torch.full((b, *self.noise_shape), float("nan"), device=self.device),
         )
 
     def _order(self, step: int) -> list[int]:

@@ -63,6 +63,7 @@ class Decoded:
     towards: Float[Tensor, "b n"]  # how far mu stands towards the input camera from the plane through the origin
     seeds: Seeds | None
     view: View
+    patterns: Float[Tensor, "b p width"] | None = None  # what extraction found
 
 
 class AnchoredDecoder(nn.Module):
