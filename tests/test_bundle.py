@@ -15,7 +15,7 @@ from dd3g.core.weights import bundled
 from dd3g.distill.explicit import psnr
 from dd3g.encoders.codec import load_codec
 from dd3g.evaluate.mean_object import bundled_mean_object
-from dd3g.evaluate.protocol import Protocol
+from dd3g.evaluate.protocol import load_protocol
 from dd3g.photos.mask_network import load_bundled
 from dd3g.render import rasterize
 from dd3g.student.inference import infer
@@ -98,10 +98,10 @@ def test_the_cutout_finds_a_ball_on_a_table():
 
 
 def test_the_mean_object_is_a_smudge_in_the_middle():
-    protocol = Protocol()
+    protocol = load_protocol("orbit16-1")
     mean = bundled_mean_object(protocol)
     assert mean is not None
-    assert mean.shape == (protocol.views, 3, protocol.size, protocol.size)
+    assert mean.shape == (16, 3, protocol.size, protocol.size)
     assert mean[:, :, :8].mean() > 0.95
     assert 0.3 < mean[:, :, protocol.size // 2, protocol.size // 2].mean() < 0.9
     assert math.isfinite(float(mean.sum()))

@@ -1,6 +1,8 @@
-"""Score a model on meshes: input at azimuth 0, compared at the other azimuths round the object. Or on quadruples: does it follow the noise?
+"""Score a model by a frozen protocol: one view of each object is shown, the others compared. Or on quadruples: does it follow the noise?
 
 dd3g evaluate --objects MESHES --out report
+dd3g evaluate --protocol gso-small-v1 --objects GSO --model run/model.safetensors --out report
+dd3g evaluate --protocol gso-small-v1 --objects GSO --splats lgm-out --frame lgm --out report-lgm
 dd3g evaluate --quadruples quadruples --teacher teacher.safetensors --model run/model.safetensors --out report
 """
 
@@ -10,28 +12,32 @@ import argparse
 import sys
 from typing import Any
 
-_OF_OBJECTS, _OF_QUADRUPLES = ("list", "mean_of", "workers"), ("teacher", "split", "images", "device")
+_OF_QUADRUPLES = ("teacher", "split", "images", "device")
+_OF_OBJECTS = ("protocol", "list", "mean_of", "workers", "splats", "frame", "renders", "settings", "align", "partial", "truth")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--objects", metavar="DIR", help="folder of meshes (.glb, .gltf, .obj)")
+    what.add_argument("--objects", metavar="DIR", help="folder of meshes (.glb, .gltf, .obj), or of Google Scanned Objects")
     what.add_argument("--quadruples", metavar="DIR", help="a collection that was drawn: each noise against the views of every draw")
+    parser.add_argument("--out", required=True, metavar="REPORT", help="folder for results.json, sheet.png, true views and ours")
+    parser.add_argument("--protocol", metavar="NAME|FILE", help="gso-small-v1, gso-v1, or a file (default: orbit16-1, for any meshes)")
     parser.add_argument(
         "--model", default="bundled", metavar="PATH", help="a .safetensors file that training wrote (default: the bundled model)"
     )
-    parser.add_argument("--out", required=True, metavar="REPORT", help="folder for results.json, sheet.png and the true views")
+    parser.add_argument("--splats", metavar="DIR", help="in place of a model: NAME.ply of each object, SETTING/NAME.ply of other settings")
+    parser.add_argument("--frame", metavar="WHOSE", help="whose splats: dd3g, lgm, trellis or sharp (default: dd3g)")
+    parser.add_argument("--renders", metavar="DIR", help="in place of a model: pictures, NAME/SETTING/000.png and so on")
+    parser.add_argument("--settings", metavar="A,B", help="only these of the protocol beside its first (default: all)")
+    parser.add_argument("--align", action="store_true", default=None, help="a second table, registered with the input picture")
+    parser.add_argument("--partial", action="store_true", default=None, help="go on where objects of the protocol are missing")
+    parser.add_argument("--truth", metavar="DIR", help="where true views are kept and looked for (default: REPORT/truth)")
     parser.add_argument("--list", metavar="FILE", help="only these meshes: one path a line, relative to DIR")
     parser.add_argument(
         "--mean-of", metavar="VIEWS", help="views of training objects, whose mean is a baseline (default: the bundled mean)"
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that render truth (default: one for each core that the process may use)",
-    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that the process may use)")
     parser.add_argument("--teacher", metavar="CKPT", help="with --quadruples: the teacher that they were collected from")
     parser.add_argument("--split", choices=("dev", "train", "all"), help="with --quadruples: images of this side (default: dev)")
     parser.add_argument("--images", type=int, metavar="N", help="with --quadruples: at most so many images (default: all)")
@@ -54,11 +60,25 @@ def run(options: argparse.Namespace) -> int:
 
 def _on_objects(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from dd3g.core.threads import usable_cores
-    from dd3g.evaluate import EvaluateOptions, evaluate
+    from dd3g.evaluate import EvaluateOptions, evaluate, load_protocol
+    from dd3g.evaluate.run import DEFAULT_PROTOCOL
 
-    workers = usable_cores() if options.workers is None else options.workers
-    wanted = EvaluateOptions(options.objects, options.list, options.model, options.mean_of, workers, options.quiet)
-    results = evaluate(wanted, options.out)
+    wanted = EvaluateOptions(
+        options.objects,
+        options.list,
+        options.model,
+        splats=options.splats,
+        frame=options.frame or "dd3g",
+        renders=options.renders,
+        settings=None if options.settings is None else tuple(options.settings.split(",")),
+        align=bool(options.align),
+        partial=bool(options.partial),
+        truth=options.truth,
+        mean_of=options.mean_of,
+        workers=usable_cores() if options.workers is None else options.workers,
+        quiet=options.quiet,
+    )
+    results = evaluate(wanted, options.out, load_protocol(options.protocol or DEFAULT_PROTOCOL))
     return results, table_of(results)
 
 
@@ -91,16 +111,33 @@ def _refuse_what_does_not_belong(options: argparse.Namespace) -> None:
 
 
 def table_of(results: dict) -> str:
-    """The means as text."""
-    names = ["psnr", "ssim", "lpips_alex"]
-    lines = [f"{len(results['objects'])} objects, protocol {results['protocol']}, means over the views that are not the input"]
-    lines.append("".join(["".ljust(8), *(name.rjust(12) for name in names)]))
-    for kind, row in {"model": results, **results["baselines"]}.items():
-        if row is not None:
-            cells = ["-" if row.get(name) is None else f"{row[name]:.3f}" for name in names]
-            lines.append("".join([kind.ljust(8), *(cell.rjust(12) for cell in cells)]))
+    """The means as text, a setting after the other."""
+    from dd3g.evaluate.results import tables
+
+    model = results["model"]
+    head = f"{len(results['objects'])} objects, protocol {results['protocol']} ({results['protocol_digest'][:12]})"
+    lines = [f"{head}, {model['kind']} {model['name']}; means over the views that are not the input, 95 % over objects"]
+    for name, table in tables(results):
+        columns = [column for column in results["protocol_fields"]["metrics"] if table[column] is not None]
+        lines.append("".join([f"{name}".ljust(24), *(column.rjust(15) for column in columns)]))
+        low_high = [table["figures"][column] for column in columns]
+        spread = ["" if found["low"] is None else f"{found['low']:.3f}-{found['high']:.3f}" for found in low_high]
+        lines.append("".join(["  model".ljust(24), *(f"{table[column]:.3f}".rjust(15) for column in columns)]))
+        lines.append("".join(["".ljust(24), *(text.rjust(15) for text in spread)]))
+        rows = {"best of four quarters": _means(table["quarter"]), **table["baselines"]}
+        for kind, row in rows.items():
+            if row is not None:
+                cells = ["-" if row.get(column) is None else f"{row[column]:.3f}" for column in columns]
+                lines.append("".join([f"  {kind}".ljust(24), *(cell.rjust(15) for cell in cells)]))
+    if results["partial"]:
+        left_out = [f"{len(names)} {kind}" for kind, names in results["partial"].items() if names]
+        lines.append(f"partial: of the protocol's objects are left out {', '.join(left_out) or 'none'}")
     lines += [f"{name}: {reason}" for name, reason in results["why"].items()]
     return "\n".join(lines)
+
+
+def _means(figures: dict | None) -> dict | None:
+    return None if figures is None else {name: None if found is None else found["mean"] for name, found in figures.items()}
 
 
 def table_of_alignment(results: dict) -> str:

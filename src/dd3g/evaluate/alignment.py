@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dd3g.evaluate.intervals import RESAMPLES, Interval, bootstrap
+
 Distance = Callable[[Tensor, Tensor], Tensor]  # pictures (n, 3, h, w) in [0, 1], twice -> (n,)
 Render = Callable[[Tensor], Tensor]  # noise (n, v, c, l, l) -> views (n, v, 3, h, w) over the truth's background
 _PERFECT = 1e-10  # MSE: 100 dB, as everywhere
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -118,32 +118,6 @@ def found_first(likeness: Float[Tensor, "d d"]) -> float:
     return (best.diagonal().double() / best.sum(1)).mean().item()
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean over images, and where it lies in 95 % of resamplings of the images; one image alone has no interval."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
-def bootstrap(values: Sequence[float], over: Sequence[float] | None = None, *, seed: int = 0, resamples: int = _RESAMPLES) -> Interval:
-    """The percentile interval of a mean, or of a ratio of means, over images."""
-    top, below = np.asarray(values, np.float64), None if over is None else np.asarray(over, np.float64)
-
-    def figure(chosen: np.ndarray | slice) -> float:
-        mean = float(top[chosen].mean())
-        return mean if below is None else mean / max(float(below[chosen].mean()), _PERFECT)
-
-    whole = figure(slice(None))
-    if len(top) < 2:
-        return Interval(whole, None, None)
-    random = np.random.default_rng(seed)
-    drawn = [figure(random.integers(len(top), size=len(top))) for _ in range(resamples)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(whole, float(low), float(high))
-
-
 def summary(images: Sequence[ImageFigures], *, seed: int = 0) -> dict[str, Any]:
     """Means over images with their intervals, as results.json holds them."""
 
@@ -177,7 +151,7 @@ def summary(images: Sequence[ImageFigures], *, seed: int = 0) -> dict[str, Any]:
         "mse_over_variance": {kind: interval(column(f"{kind}_mse"), variance) for kind in ("paired", "shuffled", "fresh")},
         "spread_over_variance": interval(column("spread"), variance),
         "diversity": interval(column("distance_ours"), column("distance")),  # rho_div; below 1 a student is conservative
-        "bootstrap": {"over": "images", "level": 0.95, "resamples": _RESAMPLES, "seed": seed},
+        "bootstrap": {"over": "images", "level": 0.95, "resamples": RESAMPLES, "seed": seed},
     }
 
 

@@ -46,4 +46,18 @@ def mean_of(values: list[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}  # LPIPS joins where its weights are (evaluate/scoring.py)
+METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}  # networks join where their weights are (evaluate/perceptual.py)
+
+_LPIPS = "LPIPS v0.1 over {}, whole picture at full size, inputs scaled to [-1, 1]"
+# What stands in every protocol and result; a change of what is computed is a change of its words.
+DEFINITIONS: dict[str, str] = {
+    "psnr": "10 log10(1 / MSE) over all pixels and channels, values clamped to [0, 1], at most 100 dB",
+    "ssim": "11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, data range 1, windows inside the picture, mean over channels",
+    "lpips_alex": _LPIPS.format("AlexNet"),
+    "lpips_squeeze": _LPIPS.format("SqueezeNet 1.1"),
+    "lpips_vgg": _LPIPS.format("VGG16"),
+    "clip": "cosine of OpenAI CLIP ViT-B/32 image embeddings, picture resized to 224 px bicubic with antialiasing",
+    "iou": "intersection over union of silhouettes, alpha at least 0.5",
+    "hull": "share of silhouettes (64 px) that the hull carved by all of them, a pixel wider each, covers; 64 voxels a side of [-0.5, 0.5]",
+}
+LOWER_IS_BETTER = frozenset({"lpips_alex", "lpips_squeeze", "lpips_vgg"})

@@ -1,43 +1,46 @@
-"""`dd3g evaluate`: truth from meshes, renders from a student, figures and a sheet.
+"""`dd3g evaluate`: a protocol's objects, true views of them, an output for each, figures, a sheet.
 
-REPORT/truth/NAME/       ground-truth views (kept: a second model is scored without rendering them again)
-REPORT/results.json      protocol, means, baselines, every object
-REPORT/sheet.png         input, ours, truth
+REPORT/truth/NAME/         true views (kept: with --truth a second model is scored without rendering them again)
+REPORT/renders/NAME/       what was compared with them
+REPORT/objects/NAME.json   an object's rows: the same command goes on where it was killed
+REPORT/results.json        everything (evaluate/results.py)
+REPORT/sheet.png           input, ours, truth
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
-from dd3g.core import NoiseKey
-from dd3g.core.cameras import RIG_RADIUS
-from dd3g.core.errors import InputError
-from dd3g.core.files import write_atomically, write_json
-from dd3g.core.noise import digest
+from dd3g.core.errors import DD3GError, InputError, require
+from dd3g.core.files import make_folder, read_json, sweep_partial, write_atomically, write_json
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
-from dd3g.core.views import Views, composite
-from dd3g.core.views_folder import list_object_folders, load_object_views
-from dd3g.evaluate.mean_object import bundled_mean_object, mean_object_of, resized
-from dd3g.evaluate.metrics import mean_of
-from dd3g.evaluate.protocol import ORBIT16, Protocol
-from dd3g.evaluate.scoring import Metrics, available_metrics, baselines, score_views
-from dd3g.objects.collection import find_meshes, jobs_for_files, render_collection
-from dd3g.objects.rig import RIGS
-from dd3g.render import rasterize
-from dd3g.student.inference import infer
-from dd3g.student.load import BUNDLED, LoadedStudent, load_student
+from dd3g.core.views import composite
+from dd3g.evaluate.frames import FRAMES, Frame
+from dd3g.evaluate.mean_object import mean_object_for
+from dd3g.evaluate.object_files import Found, find_objects, require_all
+from dd3g.evaluate.object_run import ObjectJob, evaluate_object, rows_of
+from dd3g.evaluate.perceptual import Lookers, load_lookers
+from dd3g.evaluate.protocol import Protocol, Setting, load_protocol
+from dd3g.evaluate.results import FORMAT, table
+from dd3g.evaluate.scoring import columns_of, with_inputs
+from dd3g.evaluate.sources import Source, student_of
+from dd3g.objects.pool import run_in_processes
+from dd3g.student.load import BUNDLED
+from dd3g.version import VERSION
 
-_SHEET_VIEWS = (0, 2, 4, 6, 8, 12)
+DEFAULT_PROTOCOL = "orbit16-1"
+_SHEET_COLUMNS = 6
 _SHEET_PX = 128
 
 
@@ -46,116 +49,197 @@ class EvaluateOptions:
     """What a user asks of `dd3g evaluate`."""
 
     objects: str  # folder of meshes
-    list_file: str | None = None  # only these
+    list_file: str | None = None  # only these; for protocols without a list of their own
     model: str = BUNDLED
+    splats: str | None = None  # folder of splats in place of a model
+    frame: str = "dd3g"  # whose splats
+    renders: str | None = None  # folder of rendered views in place of a model
+    settings: tuple[str, ...] | None = None  # of the protocol; all if None
+    align: bool = False  # a second table, after registering outputs with their input picture
+    partial: bool = False  # go on with those of the protocol's objects that are there
+    truth: str | None = None  # where true views are kept; REPORT/truth if None
     mean_of: str | None = None  # folder of views whose mean is a baseline; the bundled one if None
     workers: int = 1
     quiet: bool = False
 
+    def source(self) -> Source:
+        """What is evaluated.
 
-def evaluate(options: EvaluateOptions, out: str | os.PathLike[str], protocol: Protocol = ORBIT16) -> dict[str, Any]:
-    """Scores a student and writes the report; what is rendered already is not rendered again.
+        Raises:
+            InputError: Two things at once, or a frame that is unknown or says nothing.
+        """
+        if self.splats is not None and self.renders is not None:
+            raise InputError("--splats and --renders: one thing is evaluated at a time; leave one out")
+        frames: dict[str, Frame] = {name: name for name in FRAMES}
+        if self.frame not in frames:
+            raise InputError(f"--frame: '{self.frame}' is unknown; known are {', '.join(FRAMES)}")
+        if self.align and self.renders is not None:
+            raise InputError("--align: says nothing beside --renders: pictures can't be moved; leave it out")
+        for name, place in (("--splats", self.splats), ("--renders", self.renders)):
+            if place is not None and not Path(place).is_dir():
+                raise InputError(f"{name} {place}: no such folder")
+        if self.splats is None:
+            if self.frame != "dd3g":
+                raise InputError("--frame: says whose --splats they are; leave it out")
+            return Source("model", self.model) if self.renders is None else Source("renders", self.renders)
+        return Source("splats", self.splats, frames[self.frame])
+
+
+def evaluate(options: EvaluateOptions, out: str | os.PathLike[str], protocol: Protocol | None = None) -> dict[str, Any]:
+    """Scores a model, splats or renders by a protocol and writes the report; what is done already is not done again.
 
     Returns:
         What ``results.json`` holds.
 
     Raises:
-        InputError: No meshes, or none that can be rendered.
+        InputError: No objects, not those of the protocol, or none that can be evaluated.
         CheckpointError: The model can't be used.
     """
+    started, clock = time.monotonic(), _processor_seconds()
     if options.workers < 1:
         raise InputError(f"--workers: found {options.workers}, expected at least 1")
-    started, report = time.monotonic(), Path(out)
-    student = load_student(options.model)
-    metrics = available_metrics()
-    mean = bundled_mean_object(protocol) if options.mean_of is None else resized(mean_object_of(options.mean_of, protocol), protocol)
-    truth_folders, failures = _render_truth(options, report / "truth", protocol)  # last of what may fail: it takes longest
-    rows, pictures = [], []
-    progress = Progress(len(truth_folders), "scored", quiet=options.quiet)
-    for folder in truth_folders:
-        views = load_object_views(folder, ["targets"]).groups["targets"]
-        row, picture = _score_object(folder.name, views, student, metrics, mean, protocol)
-        rows.append(row)
-        pictures.append(picture)
-        progress.advance(note=folder.name)
-    progress.close()
-    results = _results(rows, failures, student, metrics, mean, protocol, time.monotonic() - started)
+    protocol = load_protocol(DEFAULT_PROTOCOL) if protocol is None else protocol
+    source, settings = options.source(), _settings(options, protocol)
+    if source.kind == "model":
+        student_of(source.place)  # a model that can't be used is told before anything is rendered
+    root, report = Path(options.objects), Path(out)
+    found = find_objects(root, protocol, Path(options.list_file) if options.list_file else None)
+    require_all(found, root, protocol, partial=options.partial)
+    require("embreex", "train")  # said once, not by every object
+    mean_object_for(options.mean_of, protocol, protocol.main)  # so is a folder of views that has not the right ones
+    truth = Path(options.truth) if options.truth is not None else report / "truth"
+    for folder in (report, report / "objects", truth):
+        sweep_partial(make_folder(folder))
+    jobs = [ObjectJob(file, protocol, settings, source, options.align, options.mean_of, report, truth) for file in found.files]
+    failures = _run(jobs, options)
+    rows = [read_json(job.place)["rows"] for job in jobs if job.file.source not in failures]
+    if not rows:
+        raise InputError(f"{root}: none of its {len(jobs)} meshes can be evaluated ({next(iter(failures.values()))})")
+    lookers = load_lookers(protocol.metrics)
+    results = _results(rows, settings, protocol, lookers, options)
+    results |= {
+        "model": _about(source),
+        "partial": _partial(found) if options.partial else None,
+        "failures": [{"source": name, "reason": reason} for name, reason in failures.items()],
+        "dd3g": VERSION,
+        "seconds": round(time.monotonic() - started, 1),
+        "processor_seconds": round(_processor_seconds() - clock, 1),
+    }
     write_json(report / "results.json", results)
     with write_atomically(report / "sheet.png") as temporary:
-        degrees = [f"{view * 360 / protocol.views:g}" for view in _SHEET_VIEWS]
-        titles = ["input", *(f"ours {d}" for d in degrees), *(f"true {d}" for d in degrees)]
-        labels = [f"{row['name']}   psnr {row['psnr']:.2f}   ssim {row['ssim']:.3f}" for row in rows]
-        sheet(pictures, column_titles=titles, row_titles=labels).save(temporary)
+        _sheet(results, protocol, report).save(temporary)
     return results
 
 
-def _render_truth(options: EvaluateOptions, place: Path, protocol: Protocol) -> tuple[list[Path], list[dict[str, str]]]:
-    rig = replace(
-        RIGS["canonical"],
-        canonical_views=protocol.views,
-        target_size=protocol.size,
-        supersampling=protocol.supersampling,
-        light=protocol.light,
-    )
-    root = Path(options.objects)
-    files = find_meshes(root, Path(options.list_file) if options.list_file else None)
-    jobs = jobs_for_files(root, files, rig, 0, place)
-    summary = render_collection(jobs, workers=min(options.workers, len(jobs)), quiet=options.quiet)
-    failed = {source for source, _ in summary.failures}
-    names = {job.name for job in jobs if job.source not in failed}
-    if not names:
-        raise InputError(f"{root}: none of its {len(jobs)} meshes can be rendered ({summary.failures[0][1]})")
-    folders = [folder for folder in list_object_folders(place) if folder.name in names]
-    return folders, [{"source": source, "reason": reason} for source, reason in summary.failures]
+def _settings(options: EvaluateOptions, protocol: Protocol) -> tuple[Setting, ...]:
+    if options.settings is None:
+        return protocol.settings
+    wanted = [protocol.setting(name) for name in options.settings]
+    return (protocol.main, *(setting for setting in wanted if setting.name != protocol.main.name))
 
 
-def _score_object(
-    name: str, views: Views, student: LoadedStudent, metrics: Metrics, mean: Float[Tensor, "v 3 h w"] | None, protocol: Protocol
-) -> tuple[dict[str, Any], Sequence[Tensor]]:
-    over = torch.tensor(protocol.background)
-    rgba = torch.cat([views.rgb[protocol.input_view], views.alpha[protocol.input_view]])
-    key = NoiseKey(digest((rgba * 255).round().to(torch.uint8).numpy().tobytes()), protocol.seed)
-    made = infer(student.network, rgba, key, elevation_deg=protocol.elevation_deg, distance=RIG_RADIUS)
-    truth, ours = views.over(over), rasterize(made.gaussians, views.cameras, over).rgb
-    row = {"name": name, **score_views(ours, truth, metrics, protocol), "gaussians": len(made.gaussians)}
-    row["baselines"] = {kind: score_views(guess, truth, metrics, protocol) for kind, guess in baselines(truth, mean, protocol).items()}
-    shown = [composite(rgba[:3], rgba[3:], over), *ours[list(_SHEET_VIEWS)], *truth[list(_SHEET_VIEWS)]]
-    small = torch.nn.functional.interpolate(torch.stack(shown), (_SHEET_PX, _SHEET_PX), mode="bilinear", antialias=True)
-    return row, list(small)
+def _run(jobs: Sequence[ObjectJob], options: EvaluateOptions) -> dict[str, str]:
+    """Evaluates what is not kept yet. Returns the reasons of failures by source."""
+    failures: dict[str, str] = {}
+    waiting = []
+    for job in jobs:
+        try:
+            if rows_of(job) is None:
+                waiting.append(job)
+        except InputError as error:
+            failures[job.file.source] = str(error)
+    progress = Progress(len(jobs), "evaluated", done=len(jobs) - len(waiting), quiet=options.quiet)
+    workers = min(options.workers, len(waiting))
+    try:
+        if workers <= 1:
+            for job in waiting:
+                try:
+                    evaluate_object(job)
+                except DD3GError as error:
+                    failures[job.file.source] = str(error)
+                progress.advance(note=job.file.name)
+        else:
+            for outcome in run_in_processes(evaluate_object, waiting, workers):
+                if outcome.failure is not None:
+                    failures[outcome.job.file.source] = outcome.failure
+                progress.advance(note=outcome.job.file.name)
+    finally:
+        progress.close()
+    ordered = [job.file.source for job in jobs]
+    return {name: f"{name}: {failures[name]}" if name not in failures[name] else failures[name] for name in ordered if name in failures}
 
 
 def _results(
-    rows: list[dict[str, Any]],
-    failures: list[dict[str, str]],
-    student: LoadedStudent,
-    metrics: Metrics,
-    mean: Tensor | None,
-    protocol: Protocol,
-    seconds: float,
+    rows: Sequence[Mapping[str, Any]], settings: Sequence[Setting], protocol: Protocol, lookers: Lookers, options: EvaluateOptions
 ) -> dict[str, Any]:
-    from dd3g.version import VERSION
-
-    names = [*metrics.functions, *(f"{name}_input" for name in metrics.functions)]
-    missing: dict[str, None] = dict.fromkeys(metrics.why)
-    why = dict(metrics.why)
-    kinds = rows[0]["baselines"]
-    table: dict[str, Any] = {
-        kind: {**{n: mean_of([row["baselines"][kind][n] for row in rows]) for n in names if not n.endswith("_input")}, **missing}
-        for kind in kinds
-    }
-    if mean is None:
-        table["mean"] = None
-        why["mean"] = "no bundled mean object in this installation; name a folder of training views with --mean-of"
+    """All tables, from the objects' rows."""
+    columns = with_inputs(list(protocol.metrics))
+    why = {name: reason for name, reason in lookers.why.items() if name in protocol.metrics}
+    made = {}
+    for setting in settings:
+        there = [row["settings"][setting.name] for row in rows if setting.name in row["settings"]]
+        if len(there) == len(rows):
+            made[setting.name] = table(setting.name, there, columns, protocol.bootstrap)
+        else:
+            why[setting.name] = f"outputs for this setting are there for {len(there)} of {len(rows)} objects"
+    main = made.pop(protocol.main.name)
+    for name in set(protocol.metrics) - set(columns_of(protocol, lookers)) - set(why):
+        why[name] = "not computed by this version"
+    for name in ("iou", "hull"):
+        if name in protocol.metrics and main[name] is None:
+            why[name] = "the renders have no alpha channel"
+    if main["baselines"]["mean"] is None:
+        why["mean"] = "no mean object in this installation for this protocol's views; name a folder of training views with --mean-of"
+    aligned = [row["aligned"] for row in rows]
     return {
+        "format": FORMAT,
         "protocol": protocol.name,
-        **{name: mean_of([row[name] for row in rows]) for name in names},
-        **missing,
-        "baselines": table,
+        "protocol_digest": protocol.digest(),
+        **main,
+        "settings": made,
+        "aligned": table(protocol.main.name, aligned, columns, protocol.bootstrap) if options.align and None not in aligned else None,
         "why": why,
-        "objects": rows,
-        "failures": failures,
-        "model": {"name": student.name, "digest": student.digest},
         "protocol_fields": protocol.about(),
-        "dd3g": VERSION,
-        "seconds": round(seconds, 1),
     }
+
+
+def _about(source: Source) -> dict[str, Any]:
+    if source.kind == "model":
+        student = student_of(source.place)
+        return {"kind": "model", "name": student.name, "digest": student.digest}
+    frame = {"frame": source.frame} if source.kind == "splats" else {}
+    return {"kind": source.kind, "name": Path(source.place).resolve().name, "digest": None, **frame}
+
+
+def _partial(found: Found) -> dict[str, list[str]]:
+    return {"missing": list(found.missing), "different": list(found.different)}
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _sheet(results: Mapping[str, Any], protocol: Protocol, report: Path) -> Image.Image:
+    setting = protocol.main
+    count = len(setting.azimuths_deg)
+    shown = [round(k * count / 8) for k in (0, 1, 2, 3, 4, 6)][:_SHEET_COLUMNS] if count >= 8 else list(range(min(count, _SHEET_COLUMNS)))
+    over = torch.tensor(protocol.background)
+    rows, labels = [], []
+    for row in results["objects"]:
+        truth, ours = report / row["truth"], report / row["ours"]
+        first = _thumbnail(truth / f"{setting.input_view:03d}.png", over)
+        rows.append([first, *(_thumbnail(folder / f"{i:03d}.png", over) for folder in (ours, truth) for i in shown)])
+        labels.append(f"{row['name']}   psnr {row['psnr']:.2f}   ssim {row['ssim']:.3f}" if "ssim" in row else row["name"])
+    degrees = [f"{setting.azimuths_deg[i]:g}" for i in shown]
+    titles = ["input", *(f"ours {d}" for d in degrees), *(f"true {d}" for d in degrees)]
+    return sheet(rows, column_titles=titles, row_titles=labels)
+
+
+def _thumbnail(file: Path, over: Tensor) -> Tensor:
+    with Image.open(file, formats=("PNG",)) as image:
+        pixels = torch.from_numpy(np.asarray(image.convert("RGBA")).copy()).permute(2, 0, 1).float() / 255
+    rgb = composite(pixels[:3], pixels[3:], over)
+    side = (_SHEET_PX, _SHEET_PX)
+    return torch.nn.functional.interpolate(rgb[None], side, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)

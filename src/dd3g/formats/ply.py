@@ -9,6 +9,7 @@ No comments and no other elements: several readers stumble over them. What else 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from dd3g.core import Gaussians
 from dd3g.core.errors import InputError, SplatError
 from dd3g.core.files import write_atomically
 from dd3g.formats.orientation import Orientation, turned_to
+
+Columns = Callable[..., torch.Tensor]  # names of columns -> (n, names) float32
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic
 COLUMNS = (
@@ -75,6 +78,17 @@ def load(path: str | os.PathLike[str], *, orientation: Orientation = "supersplat
     Raises:
         SplatError: Not a binary little-endian PLY, a point cloud without splat columns, cut off, or with values that are not finite.
     """
+    columns = read_columns(path)
+    quats = torch.nn.functional.normalize(columns("rot_0", "rot_1", "rot_2", "rot_3"), dim=-1)
+    return turned_to(activated(path, columns, quats), orientation)
+
+
+def read_columns(path: str | os.PathLike[str]) -> Columns:
+    """The columns of a splat PLY as they are stored: ``columns("x", "y", "z")`` is (n, 3).
+
+    Raises:
+        SplatError: Not a binary little-endian PLY, a point cloud without splat columns, or cut off.
+    """
     place = Path(path)
     try:
         data = place.read_bytes()
@@ -90,22 +104,27 @@ def load(path: str | os.PathLike[str], *, orientation: Orientation = "supersplat
             f"{place}: {len(data) - start} bytes after the header, {count * row.itemsize} promised; the file is cut off: copy it again"
         )
     table = np.frombuffer(data, row, count, start)
+    return lambda *names: torch.from_numpy(np.stack([table[name].astype(np.float32) for name in names], -1))
 
-    def read(*names: str) -> torch.Tensor:
-        return torch.from_numpy(np.stack([table[name].astype(np.float32) for name in names], -1))
 
+def activated(path: str | os.PathLike[str], columns: Columns, quats_wxyz: torch.Tensor) -> Gaussians:
+    """Splats in the file's own frame, from its columns and the rotations made of them.
+
+    Raises:
+        SplatError: A value is not finite.
+    """
     values = {
-        "means": read("x", "y", "z"),
-        "quats_wxyz": torch.nn.functional.normalize(read("rot_0", "rot_1", "rot_2", "rot_3"), dim=-1),
-        "scales": read("scale_0", "scale_1", "scale_2").exp(),
-        "opacities": torch.sigmoid(read("opacity"))[:, 0],
-        "rgb": read("f_dc_0", "f_dc_1", "f_dc_2") * SH_C0 + 0.5,
+        "means": columns("x", "y", "z"),
+        "quats_wxyz": quats_wxyz,
+        "scales": columns("scale_0", "scale_1", "scale_2").exp(),
+        "opacities": torch.sigmoid(columns("opacity"))[:, 0],
+        "rgb": columns("f_dc_0", "f_dc_1", "f_dc_2") * SH_C0 + 0.5,
     }
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
-            bad = int((~torch.isfinite(value.reshape(count, -1)).all(1)).nonzero()[0])
-            raise SplatError(f"{place}: {name} of splat {bad} is not finite; clean the file in a splat editor first")
-    return turned_to(Gaussians(**values), orientation)
+            bad = int((~torch.isfinite(value.reshape(len(value), -1)).all(1)).nonzero()[0])
+            raise SplatError(f"{path}: {name} of splat {bad} is not finite; clean the file in a splat editor first")
+    return Gaussians(**values)
 
 
 def _parse_header(place: Path, data: bytes) -> tuple[int, list[tuple[str, str]], int]:
