@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("train the student on views", "dd3g.cli.train"),
     "runs": ("list and compare trainings", "dd3g.cli.runs"),
     "evaluate": ("score a model on objects with known views", "dd3g.cli.evaluate"),
+    "download": ("fetch third-party weights: metrics' networks and others, checked by SHA-256", "dd3g.cli.download"),
     "experiment": ("put one of the paper's questions to students, with intervals and a report", "dd3g.cli.experiment"),
     "bench": ("time a student or a teacher, stage by stage", "dd3g.cli.bench"),
     "inspect": ("say what a model, run or folder is, and whether it can be used", "dd3g.cli.inspect"),
