@@ -33,7 +33,7 @@ def fits(kind: str, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, .
     except MissingExtraError as error:
         return [], f"can't be compared: {error}"
     except (CheckpointError, TypeError, ValueError, RuntimeError, KeyError, IndexError, ZeroDivisionError) as error:
-        return [], f"no {kind} has its configuration ({error}); use the dd3g version that wrote it"
+        return [], f"no {kind} has its configuration ({str(error).splitlines()[0]}); use the dd3g version that wrote it"
     return faults({name: tuple(t.shape) for name, t in network.state_dict().items()}, shapes), None
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -39,6 +40,7 @@ Edit = Callable[[dict[str, Tensor]], object]
 Draw = Callable[[str, Row, int], Tensor]
 
 
+@lru_cache(maxsize=4096)  # the same few networks in test after test
 def drawn(part: str, row: Row, seed: int) -> Tensor:
     """Numbers of a size with which networks keep theirs: weights by their inputs, norms about one."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {part} {row.source}".encode()))
@@ -66,7 +68,7 @@ def original(
 ) -> Path:
     """Writes the flat torch file; ``edit`` may change the dictionary before."""
     tensors = {
-        PREFIXES[part] + row.source: draw(part, row, seed).to(dtype)
+        PREFIXES[part] + row.source: _copied(draw(part, row, seed), dtype)
         for part in (PARTS if towers else PARTS[:2])
         for row in rows_of(part, sizes)
     }
@@ -92,7 +94,7 @@ def port(
     for part in PARTS if towers else PARTS[:2]:
         tensors: dict[str, Tensor] = {}
         for row in rows_of(part, sizes):
-            values = drawn(part, row, seed).to(dtype)
+            values = _copied(drawn(part, row, seed), dtype)
             tensors |= {row.source: values} if part == "unet" else _split(row, values)
         tensors = {PORT_PREFIXES.get(part, "") + name: values for name, values in tensors.items()}
         (edit or {}).get(part, lambda tensors: None)(tensors)
@@ -130,6 +132,11 @@ def hollow_port(folder: Path, sizes: Sizes) -> Path:
 def port_file(part: str) -> str:
     """The name of a part's file in its folder."""
     return "model.safetensors" if part in PORT_PREFIXES else "diffusion_pytorch_model.safetensors"
+
+
+def _copied(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """For edits; what is hollow stays so."""
+    return values.to(dtype, copy=all(values.stride()))
 
 
 def _split(row: Row, values: Tensor) -> dict[str, Tensor]:

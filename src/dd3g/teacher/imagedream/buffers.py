@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -35,8 +34,8 @@ def schedule_tables() -> dict[str, Tensor]:
     }
 
 
-def compare_schedule(names: Mapping[str, object], read: Callable[[str], Tensor]) -> tuple[Literal["equal", "absent"], list[str]]:
-    """Whether a file holds the tables, and which of them are another schedule's.
+def compare_schedule(names: Mapping[str, object], read: Callable[[str], Tensor]) -> tuple[bool, list[str]]:
+    """Whether a file holds any of the tables, and which of them are another schedule's.
 
     Args:
         names: Of the file's tensors.
@@ -45,7 +44,7 @@ def compare_schedule(names: Mapping[str, object], read: Callable[[str], Tensor])
     wanted = schedule_tables()
     present = [name for name in wanted if name in names]
     differing = [name for name in present if not _close(read(name), wanted[name])]
-    return ("equal" if present else "absent"), differing
+    return bool(present), differing
 
 
 def _close(found: Tensor, wanted: Tensor) -> bool:

@@ -190,7 +190,8 @@ def _check_variant(found: Found, variant: Variant) -> None:
 def compared_schedule(found: Found) -> tuple[Literal["equal", "absent"], list[str]]:
     """Whether the noise schedule is there to be compared, and what of it is not ImageDream's. Reads the original's twelve small tables."""
     if found.whole:
-        return compare_schedule(found.whole.shapes, found.whole.read)
+        present, differing = compare_schedule(found.whole.shapes, found.whole.read)
+        return ("equal" if present else "absent"), differing
     if found.settings:
         return found.settings.get("schedule", "absent"), []
     differing = [name for name, value in _SCHEDULER.items() if found.schedule.get(name, value) != value]
