@@ -21,6 +21,11 @@ def drawn(image, draw):
     return Quadruple(f"image-{image}", draw, 3.0, 0.0, 0.0, latents, None, None)
 
 
+def opaque(image, draw):
+    """Of a teacher that saw a grey."""
+    return replace(drawn(image, draw), elevation_deg=5.0, grey=round(255 * image / 40) / 255)
+
+
 def inverted(image, elevation_deg=12.5):
     views = (draw_noise(NoiseKey(f"views {image}", 0), (4, 4, 16, 16)).sigmoid() * 255).to(torch.uint8)
     return Quadruple(f"image-{image}", -1, 1.0, 22.5, elevation_deg, None, draw_noise(NoiseKey(f"n {image}", 0), SHAPE), views)
@@ -33,6 +38,7 @@ def several():
 def same(one, other):
     plain = [(getattr(q, n) for n in ("key", "guidance", "azimuth_deg", "elevation_deg")) for q in (one, other)]
     assert all(a == b for a, b in zip(*plain, strict=True))
+    assert one.grey == pytest.approx(other.grey, abs=1e-7)
     for name in ("latents", "noise", "views"):
         a, b = getattr(one, name), getattr(other, name)
         assert (a is None) == (b is None), name
@@ -54,6 +60,19 @@ def test_what_goes_in_comes_out_in_its_order(shard):
 def test_the_same_quadruples_are_the_same_bytes(shard, tmp_path):
     write_shard(tmp_path / "again.parquet", several(), SHAPE)
     assert (tmp_path / "again.parquet").read_bytes() == shard.read_bytes()
+
+
+def test_the_grey_is_a_column_of_those_that_have_one(shard, tmp_path):
+    """So that collections of teachers without one are what they were, byte by byte, and other versions read them."""
+    import pyarrow.parquet
+
+    path = tmp_path / "opaque.parquet"
+    whole = [opaque(i, k) for i in range(5) for k in range(2)]
+    write_shard(path, whole, SHAPE)
+    for before, after in zip(whole, read_shard(path), strict=True):
+        same(before, after)
+    assert "grey" in pyarrow.parquet.read_schema(path).names
+    assert "grey" not in pyarrow.parquet.read_schema(shard).names
 
 
 def test_noise_that_was_drawn_is_its_keys_and_noise_that_was_found_is_kept():

@@ -1,5 +1,7 @@
 """From an ImageDream checkpoint to a student: collected, kept, given an alpha, learnt from. Weights are made up, pictures are drawn."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +11,15 @@ from PIL import Image
 
 from dd3g.cli.main import main
 from dd3g.core import orbit
+from dd3g.core.views import unpremultiply
 from dd3g.quadruples import open_quadruples
+from dd3g.recipes import quadruple_batches
+from dd3g.recipes.quadruple_batches import QuadrupleBatches, open_decoded
+from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.teacher.imagedream.sizes import VAESizes
 from dd3g.teacher.teacher import load_teacher, sample
 from tests.extras import needs_train
+from tests.recipes.blobs import write_blobs
 from tests.teacher.imagedream.synthetic import SMALL, original
 
 pytestmark = needs_train
@@ -75,3 +82,50 @@ def test_a_student_learns_from_it(drawn, checkpoint, tmp_path):
     assert student.config.noise_shape == (4, 4, 32, 32)
     views = np.load(drawn / ".decoded" / "views.npy")
     assert views.shape == (2, 4, 4, 128, 128)
+
+
+def test_views_may_be_compared_over_the_grey_that_they_were_drawn_over(drawn, checkpoint, tmp_path, monkeypatch):
+    """There a view with its alpha is the view that was decoded, however soft the matte took it to be."""
+
+    def soft(rgb, grey):
+        alpha = torch.full_like(rgb[:, :1], 0.9)
+        return torch.cat([unpremultiply(rgb - 0.1 * grey[:, None, None, None], alpha), alpha], 1)
+
+    monkeypatch.setattr(quadruple_batches, "network_matte", lambda: soft)
+    shutil.copytree(drawn, tmp_path / "q", ignore=shutil.ignore_patterns(".decoded"))
+    teacher = load_teacher(checkpoint)
+    decoded = open_decoded(tmp_path / "q", teacher, quiet=True)
+    shape = StudentDataConfig(batch=2, image_size=64, render_size=128, degrade=0.0, own_grey=1.0)
+    batch = QuadrupleBatches([decoded], shape, 0)(0)
+    each = {round(q.grey * 255): q for q in decoded.collection.quadruples if q.grey is not None}
+    for background, rgb, alpha in zip(batch.background, batch.target_rgb, batch.target_alpha, strict=True):
+        assert len(background.unique()) == 1
+        latents = each[round(background[0, 0].item() * 255)].latents
+        assert latents is not None
+        lit = rgb * alpha + background[:, :, None, None] * (1 - alpha)
+        # 8 bits for colour and for alpha; the rarest colours would have to lie outside [0, 1]
+        assert ((lit - teacher.codec.decode(latents)).abs() < 2 / 255).float().mean() > 0.9
+    matted = QuadrupleBatches([decoded], replace(shape, own_grey=0.0), 0)(0)
+    assert len(matted.background.unique()) > 2
+
+
+def test_real_views_are_laid_over_a_grey_and_followed_back(checkpoint, tmp_path):
+    views = write_blobs(tmp_path / "views", 1, target_size=128)
+    command = ["collect", str(views), "--invert", "--teacher", str(checkpoint), "--out", str(tmp_path / "q"), "--per-object", "1"]
+    assert main([*command, "--iterations", "2", *QUICK, "--steps", "1"]) == 0
+    (one,) = open_quadruples(tmp_path / "q").quadruples
+    assert one.grey is not None
+    assert one.views is not None
+    assert one.noise is not None
+    assert one.views.shape == (4, 4, 128, 128)  # as they were, alpha and all
+    assert one.noise.shape == (4, 4, 32, 32)
+    assert one.guidance == 1.0
+    assert json.loads((tmp_path / "q" / "report.json").read_text())["round_trips"] == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"), [(["--prompt", "a red chair"], "prompt: found 'a red chair'"), (["--negative", "x"], "negative")]
+)
+def test_a_text_that_is_not_stored_is_refused(checkpoint, tmp_path, capsys, more, message):
+    assert main(["collect", "pictures", "--teacher", str(checkpoint), "--out", str(tmp_path / "q"), *QUICK, *more]) == 2
+    assert message in capsys.readouterr().err

@@ -209,6 +209,36 @@ def test_the_command_verifies_students_of_views_alone(blob_views, tmp_path, caps
     assert "gradient_implicit" in told
 
 
+def test_an_opaque_teacher_sees_renders_and_picture_over_one_fresh_grey(case):
+    """It sees no alpha, so none may tell it anything; the grey is the render's and the picture's, another one a sample and a step."""
+    _, placed, batch = case
+    seen = []
+
+    def encode(rgba):
+        seen.append(rgba)
+        return rgba[..., :4, ::8, ::8]
+
+    def epsilon(image, _conditions):
+        seen.append(image)
+        return lambda z, t: z
+
+    verifier = Verifier(encode, epsilon, scaled_linear(), SIDE, "known", opaque=True)
+    for step in (0, 1):
+        asked = dataclasses.replace(batch, number=batch.number + step * len(batch.number))
+        verified = verify(verifier, placed, asked, dataclasses.replace(ALWAYS, every=1), 0, step)
+        assert verified is not None
+        assert torch.isfinite(verified.norm)
+    assert verified.gradient.rgb.abs().max() > 0
+    for renders, pictures in (seen[:2], seen[2:]):
+        assert (renders[:, :, 3] == 1).all()
+        assert (pictures[:, 3] == 1).all()
+        grey = renders[:, 0, :3, 0, 0]  # a corner, where nothing stands
+        torch.testing.assert_close(grey, grey[:, :1].expand(-1, 3), rtol=0, atol=1e-6)
+        torch.testing.assert_close(pictures[:, :3, 0, 0], grey, rtol=0, atol=1e-6)
+        assert len(grey[:, 0].unique()) == len(grey)
+    assert (seen[0][:, 0, 0, 0, 0] - seen[2][:, 0, 0, 0, 0]).abs().min() > 0
+
+
 @needs_train
 def test_guidance_one_asks_the_teacher_half_as_much(case, tmp_path):
     torch.manual_seed(0)

@@ -137,7 +137,7 @@ class QuadrupleBatches:
         return replace(batch, image=image, number=number, background=torch.from_numpy(background).to(self.device))
 
     def _over_own_grey(self, chosen: Sequence[int], random: np.random.Generator) -> Bool[np.ndarray, " b"]:
-        """Which samples are compared as an opaque teacher drew them: a matte has errors, and they have none there (method.md 7.4)."""
+        """Which samples are compared over what they were drawn over: there an edge that the matte took too soft is right (7.4)."""
         if self.config.own_grey == 0:
             return np.zeros(len(chosen), bool)
         return (random.random(len(chosen)) < self.config.own_grey) & ~np.isnan(self._greys(chosen))

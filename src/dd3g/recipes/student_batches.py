@@ -38,7 +38,7 @@ class StudentDataConfig:
     quadruples: float = 0.5  # share of the batch that comes from quadruples, where there are views and quadruples
     siblings: int = 1  # draws of one picture that a batch of quadruples holds side by side, for loss.diversity
     repeat: tuple[tuple[str, int], ...] = ()  # (name prefix, times per epoch) for objects that should be seen more often
-    own_grey: float = 0.0  # share of an opaque teacher's samples over the grey it drew them over, as it drew them; the rest by their matte
+    own_grey: float = 0.0  # share of an opaque teacher's samples over the grey that it drew them over; the rest over any colour
 
     def to_json(self) -> dict[str, Any]:
         """For a run's identity: ``own_grey`` where it is asked for, so that runs from before there was one keep theirs."""
