@@ -165,6 +165,11 @@ def find_weights(name: str) -> Path:
     raise WeightsError(f"weights '{name}' are not here ({wanted.what}): expected {looked}; {mend}")
 
 
+def is_here(name: str) -> bool:
+    """Whether a file of these weights lies in a weights folder, right or wrong."""
+    return any((folder / file.file).is_file() for file in third_party(name).files for folder in weights_folders())
+
+
 def check_weights(path: Path, expected: WeightsFile) -> str:
     """SHA-256 of a file, which has to be the expected one.
 

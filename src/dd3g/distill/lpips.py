@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dd3g.core.errors import InputError, WeightsError
-from dd3g.core.weights import find_weights, read_tensors
+from dd3g.core.errors import InputError
+from dd3g.core.weights import find_weights, is_here, read_tensors
 
 Backbone = Literal["alex", "squeeze", "vgg"]
 _FILES = {"alex": "lpips-alex-backbone", "squeeze": "lpips-squeeze-backbone", "vgg": "lpips-vgg-backbone"}
@@ -98,12 +98,11 @@ def load_lpips(backbone: Backbone) -> LPIPS:
 
 
 def _heads(backbone: Backbone, count: int) -> list[Tensor]:
-    """The linear heads: from one file of all backbones, or from the official file of this one."""
-    try:
+    """The linear heads: from one file of all backbones where that is here, else from the official file of this one."""
+    if is_here("lpips-heads"):
         together = read_tensors(find_weights("lpips-heads"))
         return [together[f"{backbone}.lin{k}"].float().flatten() for k in range(count)]
-    except WeightsError:
-        official = read_tensors(find_weights(f"lpips-{backbone}-heads"))
+    official = read_tensors(find_weights(f"lpips-{backbone}-heads"))
     return [official[f"lin{k}.model.1.weight"].float().flatten() for k in range(count)]
 
 
