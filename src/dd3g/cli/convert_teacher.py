@@ -2,9 +2,10 @@
 
 dd3g convert-teacher sd-v2.1-base-4view-ipmv.pt --out imagedream --dtype fp16       the original file
 dd3g convert-teacher imagedream-ipmv-diffusers/ --out imagedream                    the folder of its port
+dd3g convert-teacher sd-v2.1-base-4view-ipmv.pt --towers open_clip_model.safetensors --out imagedream
 
-Whatever takes a teacher takes all three. The folder is smaller, opens faster, and says where it came from. With a name such as
-OWNER/NAME where no file stands, the source is fetched from the Hugging Face hub.
+Whatever takes a teacher takes all three; the folder opens faster and says where it came from. The original may come without CLIP
+towers, which --towers adds. A name such as OWNER/NAME where nothing stands is fetched from the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="pixel",
         help="which of ImageDream's two models it is: nothing in the file tells (default: pixel)",
     )
+    parser.add_argument(
+        "--towers", metavar="CLIP", help="for a SRC without CLIP towers: OpenCLIP's ViT-H-14 (laion2b_s32b_b79k), or the folder of the port"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -38,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from dd3g.teacher.imagedream.write import write_converted
 
     dtype = getattr(torch, DTYPES[options.dtype]) if options.dtype else None
-    checkpoint = read_checkpoint(options.source, dtype=dtype, variant=options.variant)
+    checkpoint = read_checkpoint(options.source, dtype=dtype, variant=options.variant, towers=options.towers)
     progress = Progress(sum(map(len, checkpoint.parts.values())), "tensors", quiet=options.quiet)
     write_converted(checkpoint, options.out, advance=lambda part: progress.advance(note=part))
     progress.close()

@@ -33,7 +33,14 @@ def test_settings_say_where_the_weights_came_from(tmp_path):
     settings = json.loads((tmp_path / "c" / "teacher.json").read_text())
     assert list(settings)[:2] == ["kind", "format"]
     assert settings["variant"] == "local"
-    assert settings["source"] == {"name": "a.pt", "layout": "original", "sha256": source.sha256, "storage": dict.fromkeys(PARTS, "float16")}
+    wanted = {
+        "name": "a.pt",
+        "layout": "original",
+        "sha256": source.sha256,
+        "storage": dict.fromkeys(PARTS, "float16"),
+        "towers_sha256": None,
+    }
+    assert settings["source"] == wanted
     assert {part: file["tensors"] for part, file in settings["files"].items()} == {part: len(held) for part, held in source.parts.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class FoundPart:
     """One of the four networks as it lies there."""
 
     stored: Stored
+    layout: Layout
     faults: tuple[str, ...]
 
     @property
@@ -73,11 +74,6 @@ class Found:
         absent = [f"missing the whole {part}" for part in REQUIRED if part not in self.parts]
         return [*absent, *(fault for part in self.parts.values() for fault in part.faults), *(f"unexpected {name}" for name in self.stray)]
 
-    @property
-    def files(self) -> list[Path]:
-        """The files of tensors."""
-        return [self.whole.path] if self.whole else [part.stored.path for part in self.parts.values()]
-
 
 def find(path: Path) -> Found:
     """Looks at a file or folder.
@@ -103,18 +99,44 @@ def found_original(whole: Stored) -> Found:
     Raises:
         CheckpointError: Nothing of a U-Net.
     """
-    named = {part: whole.below(PREFIXES[part]) for part in REQUIRED}
-    clip = whole.below(PREFIXES["text"])
-    vision = [name for name in clip.shapes if name.startswith("visual.")]
+    named = {part: whole.below(PREFIXES[part]) for part in REQUIRED} | _towers(whole.below(PREFIXES["text"]))
     if not named["unet"].shapes:
         raise CheckpointError(f"{whole.path}: {_what_else(whole)}; give ImageDream's sd-v2.1-base-4view-ipmv.pt or the folder of its port")
-    if clip.shapes:  # both towers or neither
-        named["text"] = clip.only([name for name in clip.shapes if name not in vision])
-        named["vision"] = clip.only(vision)
     sizes, parts = _fitted(named, "original", PREFIXES, {})
     tables = schedule_tables()
     stray = [name for name in whole.shapes if not name.startswith(tuple(PREFIXES.values())) and name not in tables]
     return Found(whole.path, "original", sizes, parts, whole, stray=(*stray, *whole.others), refusal=refusal(named["unet"].shapes))
+
+
+def find_towers(path: Path) -> tuple[Sizes, dict[str, FoundPart]]:
+    """The CLIP towers alone: of OpenCLIP's file, of ImageDream's, or of a folder in one of its layouts.
+
+    Raises:
+        CheckpointError: None are there, or the place can't be opened.
+    """
+    if is_file(path):
+        stored = open_stored(path)
+        prefix = "" if "visual.conv1.weight" in stored.shapes else PREFIXES["text"]
+        named = _towers(stored.below(prefix))
+        sizes, parts = _fitted(named, "original", dict.fromkeys(named, prefix), {})
+    elif is_folder(path) and not is_file(path / SETTINGS):
+        sizes, parts = _port_parts(path, ("text", "vision"))
+    else:
+        found = find(path)
+        sizes, parts = found.sizes, {part: held for part, held in found.parts.items() if part not in REQUIRED}
+    if not parts:
+        raise CheckpointError(
+            f"{path}: holds no CLIP towers; give OpenCLIP's ViT-H-14 (laion2b_s32b_b79k), or the folder of ImageDream's port"
+        )
+    return sizes, parts
+
+
+def _towers(clip: Stored) -> dict[str, Stored]:
+    """OpenCLIP's two towers, both or neither."""
+    if not clip.shapes:
+        return {}
+    vision = [name for name in clip.shapes if name.startswith("visual.")]
+    return {"text": clip.only([name for name in clip.shapes if name not in vision]), "vision": clip.only(vision)}
 
 
 def _what_else(whole: Stored) -> str:
@@ -129,9 +151,16 @@ def _what_else(whole: Stored) -> str:
 
 def _port(folder: Path) -> Found:
     index, unet_settings = read_settings(folder / "model_index.json"), read_settings(folder / "unet" / "config.json")
+    sizes, parts = _port_parts(folder, PARTS)
+    scheduler = read_settings(folder / "scheduler" / "scheduler_config.json")
+    reason = port_refusal(index, unet_settings) or refusal(parts["unet"].stored.shapes)
+    return Found(folder, "port", sizes, parts, schedule=scheduler, refusal=reason)
+
+
+def _port_parts(folder: Path, wanted: Iterable[str]) -> tuple[Sizes, dict[str, FoundPart]]:
     named: dict[str, Stored] = {}
     heads: dict[str, int] = {}
-    for part in PARTS:
+    for part in wanted:
         place = folder / PORT_FOLDERS[part]
         if not is_folder(place):
             continue
@@ -142,19 +171,17 @@ def _port(folder: Path) -> Found:
             count = read_settings(place / "config.json").get("num_attention_heads")
             heads |= {part: count} if isinstance(count, int) and count > 0 else {}
         named[part] = stored
-    sizes, parts = _fitted(named, "port", {part: f"{place}/" for part, place in PORT_FOLDERS.items()}, heads)
-    scheduler = read_settings(folder / "scheduler" / "scheduler_config.json")
-    reason = port_refusal(index, unet_settings) or refusal(named["unet"].shapes)
-    return Found(folder, "port", sizes, parts, schedule=scheduler, refusal=reason)
+    return _fitted(named, "port", {part: f"{place}/" for part, place in PORT_FOLDERS.items()}, heads)
 
 
 def _weights_file(folder: Path) -> Path:
     files = sorted(folder.glob("*.safetensors"))
+    usual = [file for file in files if file.name in ("model.safetensors", "diffusion_pytorch_model.safetensors")]
     if not files:
         raise CheckpointError(f"{folder}: no .safetensors file; fetch it in that form, other forms may hold code")
-    if len(files) > 1:
+    if len(files) > 1 and len(usual) != 1:
         raise CheckpointError(f"{folder}: {len(files)} .safetensors files ({', '.join(file.name for file in files[:3])}); leave one")
-    return files[0]
+    return (usual or files)[0]
 
 
 def _converted(folder: Path, settings: dict[str, Any]) -> Found:
@@ -166,10 +193,10 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Found:
         )
     try:
         sizes = sizes_from_json(settings["sizes"])
-        listed = {part: settings["files"][part]["name"] for part in PARTS if part in settings["files"]}
+        listed = [part for part in PARTS if part in settings["files"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{place}: damaged ({error}); convert the checkpoint again") from None
-    stored = {part: open_stored(folder / name) for part, name in listed.items()}
+    stored = {part: open_stored(folder / f"{part}.safetensors") for part in listed}
     parts = {part: _checked(part, held, "converted", sizes, f"{part}/") for part, held in stored.items()}
     return Found(folder, "converted", sizes, parts, settings=settings)
 
@@ -212,4 +239,4 @@ def _checked(part: str, stored: Stored, layout: Layout, sizes: Sizes, prefix: st
         for name, kind in stored.dtypes.items()
         if kind not in _FLOATS
     ]
-    return FoundPart(stored, tuple(faults(stored_shapes(part, layout, sizes), stored.shapes, prefix) + kinds))
+    return FoundPart(stored, layout, tuple(faults(stored_shapes(part, layout, sizes), stored.shapes, prefix) + kinds))

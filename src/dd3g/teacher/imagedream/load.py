@@ -45,7 +45,8 @@ def load_imagedream(
     absent = [part for part in ("text", "vision") if part not in checkpoint.parts]
     if absent:
         raise CheckpointError(
-            f"{checkpoint.path}: holds no {' and no '.join(absent)} tower of CLIP's; give the folder of its port, which has both"
+            f"{checkpoint.path}: holds no {' and no '.join(absent)} tower of CLIP's; give the folder of its port,"
+            " or add them by `dd3g convert-teacher --towers`"
         )
     config = ImageDreamConfig(checkpoint.sizes)
     text, negative = _told(checkpoint, prompts)
@@ -55,8 +56,8 @@ def load_imagedream(
     _fill(network.vision, checkpoint.parts["vision"])
     _fill(codec.vae, checkpoint.parts["vae"])
     network.tell(text, negative)
-    about = {"imagedream": {"layout": checkpoint.layout, "sha256": checkpoint.source.sha256, "stored": dict(checkpoint.source.storage)}}
-    name = digest(f"imagedream pixel {checkpoint.source.sha256} front {config.front}".encode())
+    about = {"imagedream": {"layout": checkpoint.layout, "sha256": checkpoint.source.identity, "stored": dict(checkpoint.source.storage)}}
+    name = digest(f"imagedream pixel {checkpoint.source.identity} front {config.front}".encode())
     return Teacher(network, codec, scaled_linear(), about, name, GUIDANCE, ELEVATION_DEG, _ELEVATIONS_DEG, prompts)
 
 

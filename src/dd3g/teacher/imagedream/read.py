@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Literal
@@ -24,9 +24,9 @@ from torch import Tensor
 
 from dd3g.core.errors import CheckpointError, InputError
 from dd3g.teacher.imagedream.buffers import compare_schedule
-from dd3g.teacher.imagedream.find import Found, find
+from dd3g.teacher.imagedream.find import Found, FoundPart, find, find_towers
 from dd3g.teacher.imagedream.hub import local_path
-from dd3g.teacher.imagedream.layouts import Layout, Origin, origins, shown
+from dd3g.teacher.imagedream.layouts import REQUIRED, Layout, Origin, origins, shown
 from dd3g.teacher.imagedream.siblings import variant_by_name
 from dd3g.teacher.imagedream.sizes import Sizes
 from dd3g.teacher.imagedream.stored import Stored
@@ -98,6 +98,12 @@ class Source:
     layout: Layout
     sha256: str
     storage: Mapping[str, str]  # a part: "float16"; what was stored so is no more exact in a wider type
+    towers_sha256: str | None = None  # where the CLIP towers came from elsewhere
+
+    @property
+    def identity(self) -> str:
+        """Tells checkpoints apart: the SHA-256, with the towers' where they came from elsewhere."""
+        return self.sha256 if self.towers_sha256 is None else f"{self.sha256}+{self.towers_sha256}"
 
 
 @dataclass(frozen=True)
@@ -110,18 +116,25 @@ class Checkpoint:
     sizes: Sizes
     parts: Mapping[str, Part]  # "unet", "vae", and "text" and "vision" where they are there
     storage: Mapping[str, str]  # on this disk, a part: "float16"
-    sha256: str  # of the file; of a folder see :func:`folder_sha256`
+    sha256: str  # of its files, see :func:`joint_sha256`
     source: Source
     schedule: Literal["equal", "absent"]  # whether the file's own noise schedule was there to be compared
 
 
-def read_checkpoint(path: str | os.PathLike[str], *, dtype: torch.dtype | None = None, variant: Variant = "pixel") -> Checkpoint:
+def read_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    variant: Variant = "pixel",
+    towers: str | os.PathLike[str] | None = None,
+) -> Checkpoint:
     """Opens a checkpoint and compares everything but the numbers.
 
     Args:
         path: ImageDream's flat torch file, the folder of its port, what `dd3g convert-teacher` wrote, or a hub's ``owner/name``.
         dtype: float32, float16 or bfloat16, into which parts are converted as they are read; None keeps what is stored.
         variant: What the user knows the file to be. The ``-local`` sibling has the same names and shapes.
+        towers: Where the CLIP towers come from, for files without them: OpenCLIP's ViT-H-14 file, or the folder of the port.
 
     Raises:
         CheckpointError: Another network's, cut off or damaged, or with names or shapes that don't fit, ten of which are named.
@@ -134,26 +147,60 @@ def read_checkpoint(path: str | os.PathLike[str], *, dtype: torch.dtype | None =
     found = find(local_path(path, variant))
     _refuse(found)
     _check_variant(found, variant)
-    parts = {part: Part(held.stored, origins(part, found.layout, found.sizes), dtype) for part, held in found.parts.items()}
-    storage = {part: held.storage for part, held in found.parts.items()}
-    mixed = [part for part, kinds in storage.items() if "," in kinds and dtype is None]
-    if mixed:
-        raise CheckpointError(f"{found.path}: {mixed[0]} is stored as {storage[mixed[0]]}; choose one number type for it")
     schedule, differing = compared_schedule(found)
     if differing:
         raise CheckpointError(
             f"{found.path}: another noise schedule than ImageDream's ({shown(differing)}): a descendant such as CRM's first stage;"
             " give ImageDream's own"
         )
-    digest = _file_sha256(found.path) if found.whole else folder_sha256(found.files)
-    source = _source(found, storage, digest)
-    return Checkpoint(found.path, found.layout, variant, found.sizes, parts, storage, digest, source, schedule)
+    digests = _digests(found.parts)
+    source = _source(found, digests)
+    sha256 = joint_sha256(digests)
+    if towers is not None:
+        found = _with_towers(found, local_path(towers, variant))
+        added = {part: held for part, held in found.parts.items() if part not in REQUIRED}
+        stored = {**source.storage, **{part: held.storage for part, held in added.items()}}
+        source = replace(source, storage=stored, towers_sha256=joint_sha256(_digests(added)))
+    storage = _storage(found)
+    mixed = [part for part, kinds in storage.items() if "," in kinds and dtype is None]
+    if mixed:
+        raise CheckpointError(f"{found.path}: {mixed[0]} is stored as {storage[mixed[0]]}; choose one number type for it")
+    parts = {part: Part(held.stored, origins(part, held.layout, found.sizes), dtype) for part, held in found.parts.items()}
+    return Checkpoint(found.path, found.layout, variant, found.sizes, parts, storage, sha256, source, schedule)
 
 
-def folder_sha256(files: list[Path]) -> str:
-    """One SHA-256 for several files: that of the lines ``sha256  folder/name`` of each, sorted by name."""
-    lines = sorted((f"{file.parent.name}/{file.name}", _file_sha256(file)) for file in files)
+def joint_sha256(digests: Mapping[Path, str]) -> str:
+    """The SHA-256 of a lone file; of several, that of the lines ``sha256  folder/name`` of each, sorted by name."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    lines = sorted((f"{file.parent.name}/{file.name}", digest) for file, digest in digests.items())
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
+
+
+def _digests(parts: Mapping[str, FoundPart]) -> dict[Path, str]:
+    """Each file's SHA-256."""
+    found = {}
+    for file in {held.stored.path for held in parts.values()}:
+        with file.open("rb") as opened:
+            found[file] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return found
+
+
+def _storage(found: Found) -> dict[str, str]:
+    return {part: held.storage for part, held in found.parts.items()}
+
+
+def _with_towers(found: Found, path: Path) -> Found:
+    """With other CLIP towers, in place of its own if it has any."""
+    sizes, towers = find_towers(path)
+    wrong = [fault for held in towers.values() for fault in held.faults]
+    if wrong:
+        raise CheckpointError(f"{path}: CLIP towers with {len(wrong)} faults ({shown(wrong)}); give OpenCLIP's ViT-H-14, or the port's")
+    kept = {part: held for part, held in found.parts.items() if part in REQUIRED}
+    joined = replace(found, parts={**kept, **towers}, sizes=replace(found.sizes, text=sizes.text, vision=sizes.vision))
+    if reason := mismatch(joined):
+        raise CheckpointError(f"{path}: {reason}; give the towers of ViT-H-14")
+    return joined
 
 
 def _refuse(found: Found) -> None:
@@ -198,21 +245,16 @@ def compared_schedule(found: Found) -> tuple[Literal["equal", "absent"], list[st
     return ("equal" if "beta_start" in found.schedule else "absent"), differing
 
 
-def _source(found: Found, storage: Mapping[str, str], digest: str) -> Source:
+def _source(found: Found, digests: Mapping[Path, str]) -> Source:
     if not found.settings:
-        return Source(found.path.name, found.layout, digest, storage)
+        return Source(found.path.name, found.layout, joint_sha256(digests), _storage(found))
     try:
         for part, held in found.parts.items():
-            if _file_sha256(held.stored.path) != found.settings["files"][part]["sha256"]:
+            if digests[held.stored.path] != found.settings["files"][part]["sha256"]:
                 raise CheckpointError(f"{held.stored.path}: not the bytes that were written; convert the checkpoint again")
         return Source(**found.settings["source"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{found.path}: its settings are damaged ({error}); convert the checkpoint again") from None
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -76,7 +76,7 @@ def _write_part(name: str, part: Part, folder: Path, advance: Callable[[str], ob
     with file.open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     count = parameters(tuple(tensor.shape) for tensor in tensors.values())
-    return {"name": file.name, "sha256": digest, "tensors": len(tensors), "parameters": count}
+    return {"sha256": digest, "tensors": len(tensors), "parameters": count}
 
 
 def _check_space(checkpoint: Checkpoint, target: Path) -> None:
