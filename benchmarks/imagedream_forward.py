@@ -19,7 +19,7 @@ from dd3g.teacher.imagedream.network import ImageDreamConfig, imagedream_unet
 from dd3g.teacher.imagedream.sizes import PUBLISHED
 from dd3g.teacher.multi_view import Condition, predict_views, steady
 
-_TFLOP = {5: 1.091, 10: 2.182}  # of a call, counted on the same network (docs/decisions), a multiplication and an addition being two
+_TFLOP = {5: 1.040, 10: 2.080}  # of a call without what is made once a picture: docs/imagedream.md
 
 
 def main() -> None:

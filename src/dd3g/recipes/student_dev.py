@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor
 
-from dd3g.core import Cameras, Gaussians, canonical_rig
+from dd3g.core import Cameras, Gaussians
 from dd3g.core.cameras import RIG_RADIUS
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
@@ -89,7 +89,7 @@ def _chunks(student: PEPD, dev: ViewsPack, objects: Sequence[int], views: Sequen
         noise = torch.randn(1, *student.config.noise_shape, generator=generator).expand(count, -1, -1, -1, -1).to(device)
         gaussians = student(
             noise,
-            canonical_rig().to(device),
+            student.config.rig.to(device),
             image,
             torch.zeros(count, device=device),
             torch.full((count,), RIG_RADIUS, device=device),

@@ -111,6 +111,8 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     if collections and config.model.extraction.guidance is None:
         extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
         config = replace(config, model=replace(config.model, extraction=extraction))
+    if teacher is not None and any(decoded.collection.plan.kind == "draw" for decoded in collections):
+        config = replace(config, model=replace(config.model, rig_elevation_deg=teacher.elevation_deg))
     source = None if options.init_extraction is None else load_teacher(options.init_extraction)
     if source is not None:
         config = replace(config, model=extracting_as(config.model, source.network.config.unet))

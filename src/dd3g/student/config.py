@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from dd3g.core import Cameras, canonical_rig
 from dd3g.core.errors import CheckpointError, InputError
 from dd3g.encoders import GivenTokensConfig, ImageEncoderConfig
 
@@ -123,6 +124,13 @@ class PEPDConfig:
     decoding: PlainDecodingConfig | AnchoredDecodingConfig = field(default_factory=AnchoredDecodingConfig)
     type_spread: float = _TYPE_SPREAD  # of the vectors that tell tokens apart, at the start; with 0.5 a student hears its noise far sooner
 
+    rig_elevation_deg: float = 0.0  # of the cameras that it is told when it generates: where its teacher draws from
+
+    @property
+    def rig(self) -> Cameras:
+        """C of generation: where noise and views were tied together."""
+        return canonical_rig(elevation_deg=self.rig_elevation_deg)
+
     @property
     def gaussian_count(self) -> int:
         """Number of Gaussians of one object."""
@@ -147,6 +155,8 @@ def config_to_json(config: PEPDConfig) -> dict[str, Any]:
         del data["decoding"]["order"], data["decoding"]["layout"]
     if config.type_spread == _TYPE_SPREAD:
         del data["type_spread"]
+    if config.rig_elevation_deg == 0:
+        del data["rig_elevation_deg"]
     if isinstance(config.encoder, GivenTokensConfig):
         data["reads"] = "tokens"
     if isinstance(config.extraction, TeacherExtractionConfig):
