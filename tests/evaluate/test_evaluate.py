@@ -15,6 +15,7 @@ from dd3g.cli.main import main
 from dd3g.core import Gaussians
 from dd3g.core.model_file import save_model_file
 from dd3g.core.views_folder import load_object_views
+from dd3g.distill.signatures import SIGNATURES
 from dd3g.evaluate import EvaluateOptions, evaluate
 from dd3g.evaluate.mean_object import mean_object_of
 from dd3g.evaluate.results import compare, load_results
@@ -68,6 +69,9 @@ def test_the_report_has_what_users_were_promised(results):
         assert table["figures"][name]["low"] <= table[name] <= table["figures"][name]["high"]
     for row in table["objects"]:
         assert len(list((out / row["truth"]).glob("*.png"))) == len(list((out / row["ours"]).glob("*.png"))) == 4
+        assert tuple(row["signatures"]) == SIGNATURES
+        assert all(value is None or value >= 0 for value in row["signatures"].values())
+    assert table["signatures"]["contradicted"] is not None  # a model's splats have depth
     assert (out / "sheet.png").is_file()
     assert "psnr" in table_of(table)
 
@@ -200,6 +204,7 @@ def test_a_broken_mesh_is_left_out_counted_and_tells_the_status(meshes, model, t
     assert command(monkeypatch, "--objects", folder, "--model", model, "--out", tmp_path / "r") == 2
     captured = capsys.readouterr()
     assert "1 objects" in captured.out
+    assert (tmp_path / "r" / "report.html").is_file()
     assert "bad.glb" in captured.err
     assert len(load_results(tmp_path / "r")["failures"]) == 1
     (folder / "good.glb").unlink()

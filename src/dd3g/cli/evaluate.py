@@ -3,6 +3,7 @@
 dd3g evaluate --objects MESHES --out report
 dd3g evaluate --protocol gso-small-v1 --objects GSO --model run/model.safetensors --out report
 dd3g evaluate --protocol gso-small-v1 --objects GSO --splats lgm-out --frame lgm --out report-lgm
+dd3g evaluate --compare report report-lgm --out comparison
 dd3g evaluate --quadruples quadruples --teacher teacher.safetensors --model run/model.safetensors --out report
 """
 
@@ -13,7 +14,21 @@ import sys
 from typing import Any
 
 _OF_QUADRUPLES = ("teacher", "split", "images", "device")
-_OF_OBJECTS = ("protocol", "list", "mean_of", "workers", "splats", "frame", "renders", "settings", "align", "partial", "truth")
+_OF_OBJECTS = (
+    "protocol",
+    "list",
+    "mean_of",
+    "workers",
+    "splats",
+    "frame",
+    "renders",
+    "settings",
+    "align",
+    "partial",
+    "truth",
+    "training_views",
+    "worst_by",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--objects", metavar="DIR", help="folder of meshes (.glb, .gltf, .obj), or of Google Scanned Objects")
     what.add_argument("--quadruples", metavar="DIR", help="a collection that was drawn: each noise against the views of every draw")
-    parser.add_argument("--out", required=True, metavar="REPORT", help="folder for results.json, sheet.png, true views and ours")
+    what.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two reports of one protocol: B minus A, object by object")
+    parser.add_argument(
+        "--out", required=True, metavar="REPORT", help="folder for report.html, report.md, results.json, sheet.png, true views and ours"
+    )
     parser.add_argument("--protocol", metavar="NAME|FILE", help="gso-small-v1, gso-v1, or a file (default: orbit16-1, for any meshes)")
     parser.add_argument(
         "--model", default="bundled", metavar="PATH", help="a .safetensors file that training wrote (default: the bundled model)"
@@ -37,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mean-of", metavar="VIEWS", help="views of training objects, whose mean is a baseline (default: the bundled mean)"
     )
+    parser.add_argument(
+        "--training-views",
+        metavar="VIEWS",
+        help="views that the model learnt from: the report shows the nearest of them beside each object",
+    )
+    parser.add_argument("--worst-by", metavar="METRIC", help="what the report's failures are chosen by (default: LPIPS, or psnr)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that the process may use)")
     parser.add_argument("--teacher", metavar="CKPT", help="with --quadruples: the teacher that they were collected from")
     parser.add_argument("--split", choices=("dev", "train", "all"), help="with --quadruples: images of this side (default: dev)")
@@ -51,7 +75,10 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     _refuse_what_does_not_belong(options)
-    results, table = _on_objects(options) if options.quadruples is None else _on_quadruples(options)
+    if options.compare is not None:
+        results, table = _comparison(options)
+    else:
+        results, table = _on_objects(options) if options.quadruples is None else _on_quadruples(options)
     print(json.dumps(results, indent=2) if options.json else table)
     for failure in results.get("failures", ()):
         print(f"dd3g evaluate: left out: {failure['reason']}", file=sys.stderr)
@@ -59,8 +86,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _on_objects(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from dd3g.core.errors import InputError
     from dd3g.core.threads import usable_cores
     from dd3g.evaluate import EvaluateOptions, evaluate, load_protocol
+    from dd3g.evaluate.report.evaluation_run import write_evaluation_report
     from dd3g.evaluate.run import DEFAULT_PROTOCOL
 
     wanted = EvaluateOptions(
@@ -78,8 +107,25 @@ def _on_objects(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         workers=usable_cores() if options.workers is None else options.workers,
         quiet=options.quiet,
     )
-    results = evaluate(wanted, options.out, load_protocol(options.protocol or DEFAULT_PROTOCOL))
-    return results, table_of(results)
+    protocol = load_protocol(options.protocol or DEFAULT_PROTOCOL)
+    if options.worst_by is not None and options.worst_by not in protocol.metrics:  # said before hours of work, not after
+        raise InputError(f"--worst-by: '{options.worst_by}' is no metric of protocol {protocol.name}: {', '.join(protocol.metrics)}")
+    results = evaluate(wanted, options.out, protocol)
+    model = options.model if results["model"]["kind"] == "model" else None
+    page = write_evaluation_report(
+        results, options.out, model=model, training_views=options.training_views, worst_by=options.worst_by, quiet=options.quiet
+    )
+    return results, f"{table_of(results)}\nreport: {page}"
+
+
+def _comparison(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from pathlib import Path
+
+    from dd3g.evaluate.comparison import compare_reports, comparison_table
+
+    first, second = options.compare
+    found = compare_reports(first, second, options.out)
+    return found, f"{comparison_table(found)}\nreport: {Path(options.out) / 'report.html'}"
 
 
 def _on_quadruples(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -104,7 +150,10 @@ def _on_quadruples(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _refuse_what_does_not_belong(options: argparse.Namespace) -> None:
     from dd3g.core.errors import InputError
 
-    ours, names = ("--objects", _OF_QUADRUPLES) if options.quadruples is None else ("--quadruples", _OF_OBJECTS)
+    if options.compare is not None:
+        ours, names = "--compare", (*_OF_OBJECTS, *_OF_QUADRUPLES)
+    else:
+        ours, names = ("--objects", _OF_QUADRUPLES) if options.quadruples is None else ("--quadruples", _OF_OBJECTS)
     for name in names:
         if getattr(options, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: says nothing beside {ours}; leave it out")

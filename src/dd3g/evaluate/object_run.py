@@ -22,6 +22,7 @@ from dd3g.core.files import read_json, write_folder_atomically, write_json
 from dd3g.core.sheet import to_image
 from dd3g.core.threads import one_thread
 from dd3g.core.views import Views, unpremultiply
+from dd3g.evaluate.failures import failure_signatures
 from dd3g.evaluate.mean_object import mean_object_for
 from dd3g.evaluate.object_files import ObjectFile, file_sum
 from dd3g.evaluate.perceptual import Lookers, load_lookers
@@ -31,7 +32,7 @@ from dd3g.evaluate.similarity import register
 from dd3g.evaluate.sources import Shown, Source, input_of, show, shown_of, source_digest
 from dd3g.evaluate.truth import group_of, true_views
 
-SCORING = "dd3g-scoring-1"  # a change of any figure is a new name, so that kept ones are not mixed with new ones
+SCORING = "dd3g-scoring-2"  # a change of any figure is a new name, so that kept ones are not mixed with new ones
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,13 @@ def evaluate_object(job: ObjectJob) -> None:
 def _row(job: ObjectJob, setting: Setting, shown: Shown, truth: Views, lookers: Lookers, folder: str) -> dict[str, Any]:
     mean = _mean_object(job.mean_of, job.protocol, setting)
     figures = score(shown, truth, job.protocol, setting, lookers, mean)
+    background = torch.tensor(job.protocol.background)
+    signatures = failure_signatures(shown, truth, background, setting.input_view)
     ours = job.report / "renders" / job.file.name / folder
-    _keep(shown, ours, torch.tensor(job.protocol.background))
+    _keep(shown, ours, background)
     truth_folder = job.truth / job.file.name / group_of(job.protocol, setting)
     places = {"truth": _below(truth_folder, job.report), "ours": _below(ours, job.report)}
-    return {"name": job.file.name, "sha256": file_sum(job.file), **figures, **places}
+    return {"name": job.file.name, "sha256": file_sum(job.file), **figures, "signatures": signatures, **places}
 
 
 def _aligned_row(job: ObjectJob, setting: Setting, shown: Shown, truth: Views, lookers: Lookers) -> dict[str, Any]:

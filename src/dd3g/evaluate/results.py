@@ -16,6 +16,7 @@ similarity alignment (``--align``) under ``aligned``; :func:`tables` gives them 
                       None where a column is not there.
     figures           {column: {mean, low, high}}: the same with 95 % bootstrap intervals over objects
     quarter           {column: {mean, low, high}}: at the best of four quarter turns of each object; None where the views have none
+    signatures        {name: {mean, low, high}}: the paper's failures as numbers, 0 (saturation: 1) for the truth; None where unknown
     baselines         {white | copy | mean: {column: mean}}: models that need no model
     objects           one row an object
 
@@ -26,6 +27,7 @@ A *row*:
     views             {column: [one figure a view]}
     quarter           {turn_deg, psnr, ssim, ...} or None
     baselines         {white | copy | mean: {column: figure}}
+    signatures        {name: figure} of dd3g.distill.signatures; None where it can't be told
     gaussians         how many, None for renders
     truth, ours       folders of pictures below the report: truth/NAME/GROUP and renders/NAME/SETTING, NNN.png each, RGBA
     similarity        only in ``aligned``: {scale, offset, yaw_deg} that was applied
@@ -41,6 +43,7 @@ from typing import Any
 
 from dd3g.core.errors import InputError
 from dd3g.core.files import read_json
+from dd3g.distill.signatures import SIGNATURES
 from dd3g.evaluate.intervals import bootstrap
 from dd3g.evaluate.metrics import LOWER_IS_BETTER
 from dd3g.evaluate.protocol import Bootstrap
@@ -68,6 +71,7 @@ def table(setting: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str
         **{column: None if found is None else found["mean"] for column, found in figures.items()},
         "figures": figures,
         "quarter": quarter,
+        "signatures": {name: _interval([row["signatures"][name] for row in rows], how) for name in SIGNATURES},
         "baselines": {kind: _baseline([row["baselines"][kind] for row in rows], columns) for kind in kinds},
         "objects": list(rows),
     }

@@ -53,6 +53,7 @@ class Shown:
     alpha: Float[Tensor, "v 1 h w"] | None  # None: renders without it
     cameras: Cameras  # in the output's frame, where the input camera stands at azimuth 0
     splats: Gaussians | None = None
+    depth: Float[Tensor, "v 1 h w"] | None = None  # of splats: expected camera z
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +89,7 @@ def show(source: Source, name: str, setting: Setting, protocol: Protocol, truth:
 def shown_of(splats: Gaussians, cameras: Cameras, protocol: Protocol) -> Shown:
     """Splats seen by cameras."""
     render = rasterize(splats, cameras, torch.tensor(protocol.background))
-    return Shown(render.rgb.clamp(0, 1), render.alpha, cameras, splats)
+    return Shown(render.rgb.clamp(0, 1), render.alpha, cameras, splats, render.depth)
 
 
 def input_of(truth: Views, setting: Setting) -> Float[Tensor, "4 h w"]:

@@ -117,12 +117,12 @@ class Bars:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values lie where, for up to a few groups in the same bins."""
+    """How many values lie where, for up to a few groups in the same bins; None: as many bins as so many values bear."""
 
     title: str
     groups: Sequence[tuple[str, Sequence[float]]]
     x: str = ""
-    bins: int = 16
+    bins: int | None = None
 
 
 @dataclass(frozen=True)

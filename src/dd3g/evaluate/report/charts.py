@@ -175,12 +175,13 @@ def _histogram(block: Histogram) -> str:
         return _paper(block.title, "no values", [])
     marks_x = ticks(min(values), max(values))
     low, high = marks_x[0], marks_x[-1]
-    counts = [_counts(group, low, high, block.bins) for _, group in block.groups]
+    bins = block.bins or min(max(round(2 * max(len(group) for _, group in block.groups) ** 0.5), 4), 24)
+    counts = [_counts(group, low, high, bins) for _, group in block.groups]
     marks_y = [m for m in ticks(0.0, float(max(max(c) for c in counts)), 4) if m == int(m)]
     legend, top = _legend([name for name, _ in block.groups])
     across, up = _across(low, high), Axis(0.0, marks_y[-1], _HEIGHT - _BOTTOM, top)
     parts = [*_grid_y(up, marks_y), *_labels_x(across, marks_x), *_titles(block.x, "count"), *legend]
-    width = (across.end - across.start) / block.bins
+    width = (across.end - across.start) / bins
     for k, group in enumerate(counts):
         each = (width - 2) / len(counts)
         for b, count in enumerate(group):
