@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
 import torch
+from torch import Tensor
 
 from dd3g.core import Gaussians, NoiseKey
 from dd3g.core.errors import InputError
 from dd3g.core.files import write_atomically
 from dd3g.core.sheet import sheet, to_image
+from dd3g.core.threads import one_thread
 from dd3g.core.views import composite
 from dd3g.formats import Orientation
 from dd3g.formats import save as save_splats
@@ -30,6 +33,7 @@ from dd3g.student.inference import infer
 from dd3g.student.load import BUNDLED, LoadedStudent, load_student
 
 PICTURE_SIZE = 256  # side of the prepared picture
+_READS = {True: "reads", False: "does not read"}
 _SHEET_AZIMUTHS_DEG = (0, 45, 90, 135, 180, 225, 270, 315)
 
 
@@ -74,19 +78,33 @@ class Generated:
 
 
 class ImageTo3D:
-    """A loaded model; call it with a picture, or with a list of them."""
+    """A loaded model; call it with a picture, or with a list of them.
 
-    def __init__(self, model: LoadedStudent) -> None:
-        self.model = model
+    Args:
+        model: From :func:`dd3g.student.load.load_student`.
+        tokens: Makes the tokens of pictures (b, 4, h, w), for models that read those (:func:`dd3g.recipes.image_tokens.teacher_tokens`).
+
+    Raises:
+        InputError: The model reads tokens and nobody makes them, or the other way round.
+    """
+
+    def __init__(self, model: LoadedStudent, tokens: Callable[[Tensor], Tensor] | None = None) -> None:
+        if model.network.reads_tokens != (tokens is not None):
+            found, mend = ("none", "give one") if tokens is None else ("one", "leave it out")
+            raise InputError(
+                f"{model.name}: found {found} that makes tokens of pictures, which this model {_READS[tokens is None]}; {mend}"
+            )
+        self.model, self.tokens = model, tokens
 
     @classmethod
-    def from_pretrained(cls, model: str | os.PathLike[str] = BUNDLED) -> ImageTo3D:
+    def from_pretrained(cls, model: str | os.PathLike[str] = BUNDLED, tokens: Callable[[Tensor], Tensor] | None = None) -> ImageTo3D:
         """Loads the bundled model, or a ``.safetensors`` file that training wrote.
 
         Raises:
             CheckpointError: No such file, damaged, or of another architecture.
+            InputError: As the class.
         """
-        return cls(load_student(model))
+        return cls(load_student(model), tokens)
 
     @overload
     def __call__(
@@ -151,7 +169,11 @@ class ImageTo3D:
         clock = clock or _Clock()
         rgba = torch.cat([prepared.rgb, prepared.alpha])
         key = NoiseKey(prepared.digest, seed)
-        made = infer(self.model.network, rgba, key, elevation_deg=elevation_deg, gaussians=gaussians)
+        tokens = None
+        if self.tokens is not None:
+            with one_thread():
+                tokens = self.tokens(rgba[None])[0]
+        made = infer(self.model.network, rgba, key, elevation_deg=elevation_deg, gaussians=gaussians, image_tokens=tokens)
         clock.lap("network")
         return Generated(made.gaussians, prepared, seed, made.elevation_deg, self.model, clock.laps)
 

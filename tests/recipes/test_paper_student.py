@@ -8,6 +8,7 @@ import torch
 from dd3g.cli.main import main
 from dd3g.core import canonical_rig
 from dd3g.core.errors import InputError
+from dd3g.core.sheet import to_image
 from dd3g.encoders import GivenTokensConfig
 from dd3g.recipes.image_tokens import GREY, teacher_tokens
 from dd3g.recipes.init_extraction import extracting_as, start_extraction, unet_outside
@@ -95,7 +96,7 @@ SHORT = ["--perceptual", "none", "--steps", "2", "--batch", "2", "--threads", "1
 SHORT += ["--set", "data.target_views=1", "--set", "data.image_size=64", "--set", "data.render_size=32"]
 
 
-def test_a_shrunken_sibling_trains_by_command(blob_views, dev_views, path, tmp_path, monkeypatch):
+def test_a_shrunken_sibling_trains_by_command_and_generates(blob_views, dev_views, path, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(PRESETS, "sibling", lambda: SIBLING)
     run = ["train", str(blob_views), *SHORT, "--dev", str(dev_views), "--teacher", str(path), "--init-extraction", str(path)]
     assert main([*run, "--out", str(tmp_path / "run")]) == 0
@@ -104,6 +105,17 @@ def test_a_shrunken_sibling_trains_by_command(blob_views, dev_views, path, tmp_p
     assert isinstance(loaded.network.config.extraction, TeacherExtractionConfig)
     assert loaded.network.config.extraction.channels == (32, 64)
     assert loaded.about["scores"]["dev_psnr"] > 0
+
+    shown = tmp_path / "picture.png"
+    to_image(picture()[0]).save(shown)
+    generate = ["generate", str(shown), "--model", str(tmp_path / "run" / "model.safetensors"), "--format", "ply", "--background", "alpha"]
+    generate += ["--out", str(tmp_path / "out"), "--quiet"]
+    assert main(generate) == 2
+    assert "give --teacher, the ImageDream checkpoint" in capsys.readouterr().err
+    assert main([*generate, "--teacher", str(path)]) == 0
+    assert (tmp_path / "out" / "picture.ply").is_file()
+    assert main([*generate[:2], "--out", str(tmp_path / "out"), "--teacher", str(path)]) == 2
+    assert "--teacher: says nothing beside bundled" in capsys.readouterr().err
 
 
 def test_without_a_tower_it_is_rehearsed_and_not_trained(blob_views, tmp_path, monkeypatch, capsys):

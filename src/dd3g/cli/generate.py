@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the object is cut out: its real alpha, our small network, U2-Net-p (weights of your own), or not at all (default auto)",
     )
     parser.add_argument("--model", default="bundled", metavar="PATH", help="a .safetensors file that training wrote")
+    parser.add_argument(
+        "--teacher", metavar="CKPT", help="ImageDream's, for models that read its image tower's tokens (docs/imagedream.md)"
+    )
     parser.add_argument("--elevation", type=float, metavar="DEG", help="how far above the horizon the camera stood (default: predicted)")
     parser.add_argument("--gaussians", type=int, metavar="N", help="splats an object (default 8192)")
     parser.add_argument(
@@ -53,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
             formats=tuple(part.strip() for part in options.format.split(",") if part.strip()),
             background=options.background,
             model=options.model,
+            teacher=options.teacher,
             elevation_deg=options.elevation,
             gaussians=options.gaussians,
             orientation=options.orient,

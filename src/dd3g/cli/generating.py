@@ -32,6 +32,7 @@ class GenerateOptions:
     formats: tuple[str, ...] = FORMATS
     background: Background = "auto"
     model: str = "bundled"
+    teacher: str | None = None  # whose image tower makes the tokens that the model reads
     elevation_deg: float | None = None
     gaussians: int | None = None
     orientation: Orientation = "supersplat"
@@ -55,7 +56,7 @@ def generate_all(options: GenerateOptions) -> int:
     out = Path(options.out)
     pictures = named_pictures(options.images, out)
     _refuse_replacing(pictures, out, options)
-    model = ImageTo3D.from_pretrained(options.model)
+    model = _model(options)
     gaussians_per_token(model.model.network, options.gaussians)  # said once, not by every picture
     sweep_partial(out)
     failed = 0
@@ -71,6 +72,27 @@ def generate_all(options: GenerateOptions) -> int:
     if failed and len(pictures) > 1:
         print(f"dd3g generate: {failed} of {len(pictures)} pictures failed", file=sys.stderr)
     return 2 if failed else 0
+
+
+def _model(options: GenerateOptions) -> ImageTo3D:
+    """The model, with the tower whose tokens it reads."""
+    from dd3g.encoders import GivenTokensConfig
+    from dd3g.student.load import load_student
+
+    student = load_student(options.model)
+    encoder = student.network.config.encoder
+    if not isinstance(encoder, GivenTokensConfig):
+        if options.teacher is not None:
+            raise InputError(f"--teacher: says nothing beside {student.name}, which reads pictures by itself; leave it out")
+        return ImageTo3D(student)
+    if options.teacher is None:
+        raise InputError(
+            f"{student.name}: reads the tokens of CLIP's image tower; give --teacher, the ImageDream checkpoint that it learnt with"
+        )
+    from dd3g.recipes.image_tokens import teacher_tokens
+    from dd3g.teacher.teacher import load_teacher
+
+    return ImageTo3D(student, teacher_tokens(load_teacher(options.teacher), encoder, "cpu"))
 
 
 def _refuse_replacing(pictures: dict[str, Path], out: Path, options: GenerateOptions) -> None:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dd3g.core import Gaussians, NoiseKey, canonical_rig, draw_noise
+from dd3g.core import Gaussians, NoiseKey, draw_noise
 from dd3g.core.errors import InputError
 from dd3g.core.threads import one_thread
 from dd3g.student.config import AnchoredDecodingConfig
@@ -39,6 +39,7 @@ def infer(
     elevation_deg: float | None = None,
     distance: float | None = None,
     gaussians: int | None = None,
+    image_tokens: Float[Tensor, "t given"] | None = None,
 ) -> Inferred:
     """Makes one object.
 
@@ -50,17 +51,25 @@ def infer(
         distance: Of that camera, object units (1.5 for views of the rig); predicted if None.
         gaussians: How many splats to make, rounded to a multiple of the student's tokens; None: GAUSSIANS, or the decoder's own number
             where its taps are free.
+        image_tokens: The picture as a frozen network's tokens, for students that read those.
 
     Raises:
-        InputError: Fewer Gaussians than tokens, more than memory bears, or another number than free taps have.
+        InputError: Fewer Gaussians than tokens, more than memory bears, another number than free taps have, or tokens that are missing.
     """
     device = next(student.parameters()).device
     noise = draw_noise(key, student.config.noise_shape)[None].to(device)
     elevation, away = (None if value is None else torch.tensor([float(value)], device=device) for value in (elevation_deg, distance))
-    conditions = canonical_rig().conditions()[None].to(device)
+    conditions = student.config.rig.conditions()[None].to(device)
     with one_thread():
         decoded = student.decode(
-            noise, conditions, rgba[None].to(device), elevation, away, gaussians_per_token(student, gaussians), both_ways=True
+            noise,
+            conditions,
+            rgba[None].to(device),
+            elevation,
+            away,
+            gaussians_per_token(student, gaussians),
+            both_ways=True,
+            image_tokens=None if image_tokens is None else image_tokens[None].to(device),
         )
     splats = decoded.gaussians.map(lambda t: t[0].cpu())
     if decoded.seeds is not None:
