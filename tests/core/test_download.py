@@ -48,7 +48,7 @@ def running(server):
             self.wfile.write(rest if server.hangs_up_after is None else rest[: server.hangs_up_after])
             return None
 
-        def log_message(self, *words):
+        def log_message(self, format, *args):
             pass
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
