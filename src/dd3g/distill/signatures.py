@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dd3g.core import Cameras, Gaussians
-from dd3g.core.views import composite, premultiplied
+from dd3g.core.views import premultiplied
 from dd3g.render import Render
 
 SIGNATURES = ("alpha_outside", "white_gaussians", "saturation", "oversaturation", "contradicted", "janus")
@@ -27,7 +27,7 @@ _QUANTILES = 101
 _LITTLE = 1e-6
 _SOLID = 0.9  # alpha of what hides what is behind it
 _APART = 0.04  # object units (an object is 1 across) between two surfaces that are not one
-_WORKING_PX = 96  # chroma and points are taken at so many pixels across, evenly from all
+_WORKING_PX = 96  # larger pictures are reduced, to this or a little more
 
 
 def signatures(
@@ -50,22 +50,20 @@ def signatures(
     Returns:
         A figure for every name in :data:`SIGNATURES`.
     """
-    light, matte = premultiplied(truth), truth[:, 3:]
     found: dict[str, float | None] = dict.fromkeys(SIGNATURES)
-    found["alpha_outside"] = alpha_outside(render.alpha, matte)
-    if gaussians is not None:
-        found["white_gaussians"] = white_gaussians(gaussians, cameras, matte)
-    some = (..., slice(None, None, _stride(cameras)), slice(None, None, _stride(cameras)))
-    ours, theirs = (chroma_quantiles(a[some], b[some]) for a, b in ((render.rgb, render.alpha), (light[:, :3], matte)))
-    found["saturation"] = (ours.mean() / theirs.mean().clamp_min(_LITTLE)).item() if theirs.mean() > _LITTLE else None
-    found["oversaturation"] = oversaturation(ours, theirs)
     found["contradicted"] = contradicted(render.alpha, render.depth, cameras)
+    ours, theirs = _reduced(torch.cat([render.rgb, render.alpha], 1)), _reduced(premultiplied(truth))
+    found["alpha_outside"] = alpha_outside(ours[:, 3:], theirs[:, 3:])
+    if gaussians is not None:
+        found["white_gaussians"] = white_gaussians(gaussians, cameras.resized(*theirs.shape[-2:]), theirs[:, 3:])
+    chroma, wanted = (chroma_quantiles(light[:, :3], light[:, 3:]) for light in (ours, theirs))
+    found["saturation"] = (chroma.mean() / wanted.mean()).item() if wanted.mean() > _LITTLE else None
+    found["oversaturation"] = oversaturation(chroma, wanted)
     if front is not None:
         behind = behind_of(cameras, front)
         if behind.any():
-            white = torch.ones(3, device=truth.device)
-            over = composite(truth[:, :3], matte, white)
-            found["janus"] = janus((render.rgb + 1 - render.alpha)[behind], over[behind], over[front])
+            shown, true = (light[:, :3] + 1 - light[:, 3:] for light in (ours, theirs))  # over white
+            found["janus"] = janus(shown[behind], true[behind], true[front])
     return found
 
 
@@ -118,7 +116,7 @@ def contradicted(alpha: Float[Tensor, "v 1 h w"], depth: Float[Tensor, "v 1 h w"
 
     Pixels at steps of depth are left out: their expected depth lies between two surfaces and is no place.
     """
-    stride = _stride(cameras)
+    stride = max(1, round(cameras.width / _WORKING_PX))
     far = torch.where(alpha > 0.5, depth, torch.full_like(depth, torch.inf))
     nearest = -F.max_pool2d(-far, 3, 1, 1)
     farthest = F.max_pool2d(torch.where(alpha > _SOLID, depth, torch.full_like(depth, torch.inf)), 3, 1, 1)
@@ -158,13 +156,17 @@ def behind_of(cameras: Cameras, front: int) -> Bool[Tensor, " v"]:
     return towards @ towards[front] < 1e-3
 
 
-def _stride(cameras: Cameras) -> int:
-    return max(1, round(cameras.width / _WORKING_PX))
+def _reduced(light: Float[Tensor, "v c h w"]) -> Float[Tensor, "v c h2 w2"]:
+    """Premultiplied pictures, smaller by the largest whole number that leaves the working size and no rest: light adds up."""
+    height, width = light.shape[-2:]
+    factor = next(k for k in range(max(1, width // _WORKING_PX), 0, -1) if width % k == height % k == 0)
+    return F.avg_pool2d(light, factor)
 
 
 def _widened(matte: Float[Tensor, "v 1 h w"]) -> Float[Tensor, "v 1 h w"]:
     reach = max(1, round(matte.shape[-1] * _MARGIN))
-    return F.max_pool2d(matte, 2 * reach + 1, 1, reach)
+    rows = F.max_pool2d(matte, (2 * reach + 1, 1), 1, (reach, 0))
+    return F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))
 
 
 def _unprojected(depth: Float[Tensor, "h w"], camera: Cameras, stride: int) -> Float[Tensor, "h2 w2 3"]:
