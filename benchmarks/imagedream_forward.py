@@ -34,7 +34,8 @@ def main() -> None:
     began = time.perf_counter()
     with torch.device("meta"):
         unet = imagedream_unet(ImageDreamConfig())
-    unet = unet.to(dtype).to_empty(device="cpu").eval().requires_grad_(False)
+    torch.nn.Module.to(unet, dtype)  # diffusers' own warns of parts that it has none of
+    unet.to_empty(device="cpu").eval().requires_grad_(False)
     torch.manual_seed(0)
     for parameter in unet.parameters():
         parameter.normal_(0, 0.02)
