@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
 import torch
 
+from dd3g.core.machine import machine_name, matmul_rate
 from dd3g.core.views_folder import ObjectViews, save_object_views
 from dd3g.encoders import GivenTokensConfig
 from dd3g.recipes import student as recipe_module
@@ -42,6 +43,7 @@ from dd3g.student.presets import PRESETS
 from dd3g.training import FitConfig, SessionConfig
 from dd3g.training.average import Average
 from dd3g.training.spread import clip, recompute_blocks
+from plan_training import sizes_of
 
 PHASES = ("data", "network", "render", "loss", "optimiser")
 LIMITS = {"cpu": {"data": 0.05}, "cuda": {"data": 0.25, "render": 0.25}}
@@ -103,6 +105,7 @@ def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
     """Trains a few steps and takes the median of each phase."""
     device = torch.device(options.device)
     torch.manual_seed(0)
+    base = _rss()
     config = PRESETS[options.preset]()
     student = PEPD(config).to(device).train()
     average = Average(student, FitConfig().ema_decay)
@@ -114,21 +117,34 @@ def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
     each = [step_laps(student, batches, optimiser, average, step) for step in range(_WARM_UP + options.steps)][_WARM_UP:]
     seconds = {phase: statistics.median(laps[phase] for laps in each) for phase in PHASES}
     total = sum(seconds.values())
-    parameters = sum(p.numel() for p in student.parameters())
+    cuda = device.type == "cuda"
     return {
         "preset": options.preset,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "kind": device.type,
+        "device": machine_name(device),
+        "matmul_flops": matmul_rate(device, torch.float32),
         "threads": torch.get_num_threads(),
         "batch": options.batch,
         "image_size": data.image_size,
-        "parameters": parameters,
         "bytes_per_parameter": 20,  # weights, gradient, two moments, average, in float32
-        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        # a process is more than its tensors: what it held before there was a network is not the network's
+        "base_bytes": 0 if cuda else base,
+        "peak_bytes": torch.cuda.max_memory_allocated(device) if cuda else _peak_rss(),
+        "sizes": asdict(sizes_of(options.preset, data.target_views, data.render_size, data.image_size)),
         "seconds": seconds,
         "step_s": total,
         "steps_per_s": 1 / total,
         "shares": {phase: seconds[phase] / total for phase in PHASES},
     }
+
+
+def _peak_rss() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _rss() -> int:
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else _peak_rss()
 
 
 def made_views(root: Path) -> list[str]:
