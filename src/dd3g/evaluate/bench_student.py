@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dd3g.core import NoiseKey, canonical_rig, draw_noise
+from dd3g.core import NoiseKey, draw_noise
 from dd3g.core.errors import InputError
 from dd3g.core.sheet import to_image
 from dd3g.encoders import GivenTokensConfig
@@ -79,7 +79,7 @@ def bench_student(
     ):
         raise InputError(f"{what}: its taps are {config.decoding.layout}, {', '.join(config.decoding.order)}; stages are the paper's")
     per_token = gaussians_per_token(student, gaussians)
-    cameras = canonical_rig().to(device)
+    cameras = config.rig.to(device)
     noise = draw_noise(NoiseKey("bench", 0), config.noise_shape)[None].to(device)
     conditions, white = cameras.conditions()[None], torch.ones(3, device=device)
     tokens = None
