@@ -21,9 +21,9 @@ from dd3g.evaluate.report import (
     Code,
     Column,
     Details,
-    Estimate,
     Gallery,
     Histogram,
+    Interval,
     Lines,
     Prose,
     Report,
@@ -48,9 +48,9 @@ def every_block(name=EVIL):
     return [
         Prose(name, "verdict"),
         Code(name),
-        Table([name, Column(name, 2, "higher")], [[name, 1.0], [name, name], ["x", Estimate(1.0, 0.5, 1.5)]], name, strong=[0]),
+        Table([name, Column(name, 2, "higher")], [[name, 1.0], [name, name], ["x", Interval(1.0, 0.5, 1.5)]], name, strong=[0]),
         Lines(name, [Series(name, [0, 1, 2], [1.0, None, 3.0], [0.5, None, 2.0], [1.5, None, 4.0]), Series(name, [0], [2.0])], name, name),
-        Bars(name, [(name, Estimate(1.0, 0.5, 1.5))], name, [(name, 0.7)]),
+        Bars(name, [(name, Interval(1.0, 0.5, 1.5))], name, [(name, 0.7)]),
         Histogram(name, [(name, [1.0, 2.0, 2.0])], name),
         Gallery([(name, picture)]),
         Slider(picture, picture, name, name),
@@ -206,7 +206,7 @@ def test_an_axis_keeps_its_ends():
         (-0.01, "0.0"),
         (3, "3"),
         ("a", "a"),
-        (Estimate(1.0, 0.5, 2.0), "1.0 (0.5 to 2.0)"),
+        (Interval(1.0, 0.5, 2.0), "1.0 (0.5 to 2.0)"),
     ],
 )
 def test_cells_as_text(cell, text):

@@ -16,8 +16,8 @@ class Interval:
     """A mean over images, and where it lies in 95 % of resamplings of the images; one image alone has no interval."""
 
     mean: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 def bootstrap(

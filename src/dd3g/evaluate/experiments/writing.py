@@ -13,7 +13,7 @@ from dd3g.evaluate.experiments.claims import Finding
 from dd3g.evaluate.experiments.experiment import Experiment
 from dd3g.evaluate.experiments.figures import MEASURES
 from dd3g.evaluate.experiments.world import World, world_sheet
-from dd3g.evaluate.report import Bars, Block, Column, Details, Estimate, Gallery, Lines, Prose, Report, Section, Series, Table
+from dd3g.evaluate.report import Bars, Block, Column, Details, Gallery, Interval, Lines, Prose, Report, Section, Series, Table
 
 _WIDE = 620
 
@@ -56,7 +56,7 @@ def figures_of(experiment: Experiment, results: Mapping[str, Any]) -> list[Block
     blocks: list[Block] = []
     arms, first = results["arms"], next(m for m in experiment.measures if m in next(iter(results["arms"].values()))["figures"])
     if experiment.over is None:
-        bars = [(arm, Estimate(**about["figures"][first])) for arm, about in arms.items()]
+        bars = [(arm, Interval(**about["figures"][first])) for arm, about in arms.items()]
         blocks.append(Bars(MEASURES[first].label, bars))
     else:
         log = max(experiment.over.values()) > 8 * max(min(experiment.over.values()), 1e-9)
@@ -80,7 +80,7 @@ def table_of(experiment: Experiment, results: Mapping[str, Any]) -> Table:
     """Every measure of every arm with its interval."""
     known = [m for m in experiment.measures if m in next(iter(results["arms"].values()))["figures"]]
     rows = [
-        [arm, *(Estimate(**about["figures"][m]) for m in known), "" if about["parameters"] is None else f"{about['parameters']:,}"]
+        [arm, *(Interval(**about["figures"][m]) for m in known), "" if about["parameters"] is None else f"{about['parameters']:,}"]
         for arm, about in results["arms"].items()
     ]
     return Table(

@@ -24,19 +24,12 @@ from typing import Literal
 
 from PIL.Image import Image
 
+from dd3g.evaluate.intervals import Interval
+
 Better = Literal["higher", "lower", "one", "zero"]
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and the interval around it, both ends included; no interval where there is nothing to resample."""
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-
-Cell = str | float | Estimate | None  # None: not known, shown as a dash
+Cell = str | float | Interval | None  # None: not known, shown as a dash
 
 
 @dataclass(frozen=True)
@@ -107,10 +100,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bars:
-    """Values side by side, an :class:`Estimate` each; ``references`` are levels to compare with: name -> value."""
+    """Values side by side, an :class:`Interval` each; ``references`` are levels to compare with: name -> value."""
 
     title: str
-    bars: Sequence[tuple[str, Estimate]]
+    bars: Sequence[tuple[str, Interval]]
     label: str = ""
     references: Sequence[tuple[str, float]] = ()
 

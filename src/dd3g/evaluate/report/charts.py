@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from dd3g.evaluate.intervals import Interval
 from dd3g.evaluate.report.axes import Axis, decades, tick_text, ticks
-from dd3g.evaluate.report.blocks import Bars, Estimate, Histogram, Lines, Series
+from dd3g.evaluate.report.blocks import Bars, Histogram, Lines, Series
 
 _WIDTH, _HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 40
@@ -156,7 +157,7 @@ def _bars(block: Bars) -> str:
     return _paper(block.title, told, parts, height)
 
 
-def _bar(found: Estimate, y: float, across: Axis, zero: float | None) -> list[str]:
+def _bar(found: Interval, y: float, across: Axis, zero: float | None) -> list[str]:
     x, parts = across.place(found.mean), []
     if zero is None:
         parts.append(_mark(x, y, 0))
@@ -257,7 +258,7 @@ def _ends(series: Series) -> str:
     return f"{points[0][1]:.4g} at {points[0][0]:g} to {points[-1][1]:.4g} at {points[-1][0]:g}"
 
 
-def _interval(found: Estimate, digits: int) -> str:
+def _interval(found: Interval, digits: int) -> str:
     ends = "" if found.low is None or found.high is None else f" ({found.low:.{digits}f} to {found.high:.{digits}f})"
     return f"{found.mean:.{digits}f}{ends}"
 

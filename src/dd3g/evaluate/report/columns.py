@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dd3g.evaluate.intervals import Interval
 from dd3g.evaluate.metrics import LOWER_IS_BETTER
-from dd3g.evaluate.report.blocks import Better, Column, Estimate
+from dd3g.evaluate.report.blocks import Better, Column
 
 NAMES = {
     "psnr": "PSNR (dB)",
@@ -46,9 +47,9 @@ def heading(column: str) -> Column:
     return Column(name_of(name), 2 if name == "psnr" else 3, better_of(column))
 
 
-def estimate(found: Mapping[str, Any] | None) -> Estimate | None:
+def estimate(found: Mapping[str, Any] | None) -> Interval | None:
     """An interval of ``results.json``."""
-    return None if found is None else Estimate(found["mean"], found["low"], found["high"])
+    return None if found is None else Interval(found["mean"], found["low"], found["high"])
 
 
 def metrics_of(table: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dd3g.evaluate.intervals import Interval
 from dd3g.evaluate.report.blocks import (
     Bars,
     Block,
@@ -13,7 +14,6 @@ from dd3g.evaluate.report.blocks import (
     Cards,
     Cell,
     Column,
-    Estimate,
     Gallery,
     Histogram,
     Prose,
@@ -94,7 +94,7 @@ def _by_object(table: Mapping[str, Any], metric: str) -> Block:
     title = f"{name}, second minus first ({'above' if better_of(metric) == 'higher' else 'below'} 0 the second is better)"
     if len(each) > _MOST_BARS:
         return Histogram(title, [("objects", [difference for _, difference in each])], name)
-    return Bars(title, [(object_name, Estimate(difference)) for object_name, difference in each], name)
+    return Bars(title, [(object_name, Interval(difference)) for object_name, difference in each], name)
 
 
 def _objects(

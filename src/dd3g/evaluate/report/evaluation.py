@@ -16,7 +16,6 @@ from dd3g.evaluate.report.blocks import (
     Code,
     Column,
     Details,
-    Estimate,
     Histogram,
     Lines,
     Prose,
@@ -108,8 +107,7 @@ def _baseline(table: Mapping[str, Any], kind: str, metric: str) -> Cell:
     values = [row["baselines"][kind].get(metric) for row in table["objects"]]
     if any(value is None for value in values):
         return None
-    found = bootstrap(values)
-    return Estimate(found.mean, found.low, found.high)
+    return bootstrap(values)
 
 
 def _signatures(results: Mapping[str, Any]) -> Section:
@@ -118,10 +116,9 @@ def _signatures(results: Mapping[str, Any]) -> Section:
         values = [value for row in results["objects"] if (value := (row.get("signatures") or {}).get(name)) is not None]
         if not values:
             continue
-        found = bootstrap(values)
         fault, worst = max((_fault((row.get("signatures") or {}).get(name), better), row["name"]) for row in results["objects"])
         truth = 1 if better == "one" else 0
-        rows.append([words, Estimate(found.mean, found.low, found.high), truth, worst if fault > _NO_FAULT else None, meaning])
+        rows.append([words, bootstrap(values), truth, worst if fault > _NO_FAULT else None, meaning])
     if not rows:
         return Section(
             "Failure signatures", [Prose("Not measured for this result: pictures alone have no depth and no Gaussians.", "note")]

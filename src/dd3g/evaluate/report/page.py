@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from dd3g.evaluate.intervals import Interval
 from dd3g.evaluate.report.blocks import (
     Bars,
     Block,
@@ -13,7 +14,6 @@ from dd3g.evaluate.report.blocks import (
     Code,
     Column,
     Details,
-    Estimate,
     Gallery,
     Histogram,
     Lines,
@@ -120,8 +120,8 @@ def _arrow(column: Column) -> str:
 
 
 def _cell(cell: Cell, digits: int) -> str:
-    if isinstance(cell, Estimate) and cell.low is not None:
-        whole = cell_text(Estimate(cell.mean), digits)
+    if isinstance(cell, Interval) and cell.low is not None:
+        whole = cell_text(Interval(cell.mean), digits)
         return f'<td>{whole}<span class="range">{cell_text(cell.low, digits)} to {cell_text(cell.high, digits)}</span></td>'
     if isinstance(cell, str):
         return f'<td class="text{" long" if len(cell) > _LONG else ""}">{escape(cell)}</td>'
