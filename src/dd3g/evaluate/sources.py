@@ -126,7 +126,7 @@ def _splat_file(source: Source, name: str, setting: Setting, protocol: Protocol)
             if (folder / f"{name}{suffix}").is_file():
                 return folder / f"{name}{suffix}"
     if main:
-        raise InputError(f"{root}: holds no {name}.ply; name splats after the protocol's objects, or leave this one out with --partial")
+        raise InputError(f"{root}: holds no {name}.ply; name splats after the protocol's objects")
     return None
 
 
@@ -142,7 +142,7 @@ def _render_files(source: Source, name: str, setting: Setting, protocol: Protoco
                 )
             return files
     if main:
-        raise InputError(f"{root}: holds no pictures of setting {setting.name} (000.png, ...); render this object, or use --partial")
+        raise InputError(f"{root}: holds no pictures of setting {setting.name} (000.png, ...); render this object")
     return None
 
 
