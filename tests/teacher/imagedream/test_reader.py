@@ -259,7 +259,13 @@ def test_digests_are_those_of_the_files(flat, folder, converted):
     assert second.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     assert third.source == first.source
     written = [converted / f"{part}.safetensors" for part in PARTS]
-    assert third.sha256 == joint_sha256({file: hashlib.sha256(file.read_bytes()).hexdigest() for file in written})
+    assert third.sha256 == joint_sha256(converted, {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in written})
+
+
+def test_a_folder_may_be_moved(tmp_path, converted):
+    before = read_checkpoint(converted)
+    after = read_checkpoint(shutil.copytree(converted, tmp_path / "elsewhere"))
+    assert (before.sha256, before.source) == (after.sha256, after.source)
 
 
 def test_a_converted_folder_that_was_changed_is_refused(tmp_path, converted):

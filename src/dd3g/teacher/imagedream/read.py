@@ -155,12 +155,13 @@ def read_checkpoint(
         )
     digests = _digests(found.parts)
     source = _source(found, digests)
-    sha256 = joint_sha256(digests)
+    sha256 = joint_sha256(found.path, digests)
     if towers is not None:
-        found = _with_towers(found, local_path(towers, variant))
+        place = local_path(towers, variant)
+        found = _with_towers(found, place)
         added = {part: held for part, held in found.parts.items() if part not in REQUIRED}
         stored = {**source.storage, **{part: held.storage for part, held in added.items()}}
-        source = replace(source, storage=stored, towers_sha256=joint_sha256(_digests(added)))
+        source = replace(source, storage=stored, towers_sha256=joint_sha256(place, _digests(added)))
     storage = _storage(found)
     mixed = [part for part, kinds in storage.items() if "," in kinds and dtype is None]
     if mixed:
@@ -169,11 +170,11 @@ def read_checkpoint(
     return Checkpoint(found.path, found.layout, variant, found.sizes, parts, storage, sha256, source, schedule)
 
 
-def joint_sha256(digests: Mapping[Path, str]) -> str:
-    """The SHA-256 of a lone file; of several, that of the lines ``sha256  folder/name`` of each, sorted by name."""
+def joint_sha256(root: Path, digests: Mapping[Path, str]) -> str:
+    """The SHA-256 of a lone file; of several, that of the lines ``sha256  place`` of each, sorted by their places below ``root``."""
     if len(digests) == 1:
         return next(iter(digests.values()))
-    lines = sorted((f"{file.parent.name}/{file.name}", digest) for file, digest in digests.items())
+    lines = sorted((file.relative_to(root).as_posix(), digest) for file, digest in digests.items())
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
 
 
@@ -247,7 +248,7 @@ def compared_schedule(found: Found) -> tuple[Literal["equal", "absent"], list[st
 
 def _source(found: Found, digests: Mapping[Path, str]) -> Source:
     if not found.settings:
-        return Source(found.path.name, found.layout, joint_sha256(digests), _storage(found))
+        return Source(found.path.name, found.layout, joint_sha256(found.path, digests), _storage(found))
     try:
         for part, held in found.parts.items():
             if digests[held.stored.path] != found.settings["files"][part]["sha256"]:
