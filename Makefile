@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: setup demo test test-slow check story bench clean
+.PHONY: setup demo test test-slow check story experiments bench clean
 
 $(BIN)/dd3g: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ check: $(VENV)/dev ## format, lint, types, import directions
 
 story: $(VENV)/dev ## the whole factory at its least size, only to see that it runs: a minute
 	rm -rf out/story && DD3G_SCALE=0.01 runs/tiny.sh out/story
+
+experiments: $(VENV)/dev ## the paper's questions at their least size: does every one run? minutes
+	$(BIN)/dd3g experiment all --scale tiny --out out/experiments
 
 bench: $(VENV)/dev ## speed and memory, as tables
 	$(BIN)/python benchmarks/rasterizer.py

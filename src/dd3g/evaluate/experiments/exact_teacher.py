@@ -23,8 +23,8 @@ from dd3g.teacher.schedule import Schedule
 
 
 def posterior_mean(
-    z: Float[Tensor, "b v c l l"], completions: Float[Tensor, "b k v c l l"], spread: float, schedule: Schedule, t: int
-) -> Float[Tensor, "b v c l l"]:
+    z: Float[Tensor, "b v c h w"], completions: Float[Tensor, "b k v c h w"], spread: float, schedule: Schedule, t: int
+) -> Float[Tensor, "b v c h w"]:
     """E[z_0 | z_t = z] of latents that are N(mu_k, spread^2 I), each k equally likely.
 
     Args:
@@ -42,7 +42,7 @@ def posterior_mean(
     return nearest + signal * spread**2 / variance * (z - signal * nearest)
 
 
-def exact_epsilon(completions: Float[Tensor, "b k v c l l"], spread: float, schedule: Schedule) -> Epsilon:
+def exact_epsilon(completions: Float[Tensor, "b k v c h w"], spread: float, schedule: Schedule) -> Epsilon:
     """The noise predictor of a batch whose rows have these completions."""
 
     def epsilon(z: Tensor, t: int) -> Tensor:
@@ -52,7 +52,7 @@ def exact_epsilon(completions: Float[Tensor, "b k v c l l"], spread: float, sche
 
 
 def exact_predictions(
-    completions: Float[Tensor, "b k v c l l"], everything: Float[Tensor, "m v c l l"], spread: float, schedule: Schedule
+    completions: Float[Tensor, "b k v c h w"], everything: Float[Tensor, "m v c h w"], spread: float, schedule: Schedule
 ) -> Predictions:
     """Both halves of guidance (E2): knowing the input, and knowing only that it is one of the world's.
 
@@ -71,6 +71,6 @@ def exact_predictions(
     return predictions
 
 
-def nearest_completion(latents: Float[Tensor, "b v c l l"], completions: Float[Tensor, "b k v c l l"]) -> Sequence[int]:
+def nearest_completion(latents: Float[Tensor, "b v c h w"], completions: Float[Tensor, "b k v c h w"]) -> Sequence[int]:
     """Which completion each row lies at."""
     return (latents[:, None] - completions).flatten(2).square().sum(2).argmin(1).tolist()

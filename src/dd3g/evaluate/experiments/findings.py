@@ -20,11 +20,11 @@ from dd3g.evaluate.report import Report, Section, markdown
 
 _HEAD = """# Findings
 
-What the paper claims, put to students that two cores train in two minutes each, on a world whose teacher is exact
-([decision 11](decisions/0011-experiment-world.md)). This page is made by `dd3g experiment --out DIR --findings docs/findings.md`; comments
+What the paper claims, put to students that a core trains in a minute or two each, on a world whose teacher is exact
+([decision 13](decisions/0013-experiment-world.md)). This page is made by `dd3g experiment --out DIR --findings docs/findings.md`; comments
 are people's. A verdict is computed: **confirmed** where the 95 % interval over held-out inputs lies on the claim's side whole, the mean is
 at least the margin and every seed says so; **contradicted** where the interval lies on the other side whole and every seed says so;
-**not seen** otherwise. All of it holds at this scale and no other: students of 1.3 million parameters, 64 px, 600 steps.
+**not seen** otherwise. All of it holds at this scale and no other: students of 1.1 million parameters, 64 px, 900 steps.
 """
 _COMMENT = re.compile(r"<!-- comment ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 

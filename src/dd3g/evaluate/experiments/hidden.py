@@ -27,6 +27,8 @@ from dd3g.objects.mesh import FARTHEST_VERTEX
 GENERATOR = "dd3g-hidden-1"  # part of every key; a change of what is made is a new name
 _SHALLOW, _DEEP = 0.4, 1.5  # depth of the half behind, over that of the half in front
 _PACK = (0.62, 0.5)  # width and height of the part behind, over the body's
+# Few colours: a student of a minute's training shall not spend it on learning what blue looks like.
+_COLOURS = tuple(oklch(0.65, 0.16, hue) for hue in (25, 85, 145, 200, 265, 325))
 _PALE: Colour = (0.93, 0.93, 0.9)
 _DARK: Colour = (0.14, 0.14, 0.17)
 _PACK_COLOUR: Colour = (0.88, 0.42, 0.1)
@@ -77,9 +79,7 @@ def body(seed: int) -> Body:
             size = np.array([width, height, depth]) / (2 * np.abs(upright.positions).max(0))
             solid = replace(upright, positions=upright.positions * size)
         solids.append(_cut(solid))
-    hue = draws.uniform(0, 360)
-    main = oklch(draws.uniform(0.5, 0.8), draws.uniform(0.08, 0.2), hue)
-    badge = oklch(draws.uniform(0.5, 0.8), draws.uniform(0.12, 0.22), hue + draws.uniform(90, 270))
+    main, badge, *_ = draws.shuffled(_COLOURS)
     at = draws.uniform(-0.07, 0.07), draws.uniform(-0.1, 0.1)
     return Body(tuple(solids), main, badge, at, draws.chance(0.5))
 

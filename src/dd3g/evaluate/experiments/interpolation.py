@@ -114,6 +114,6 @@ def _between(a: View, b: View, share: float) -> View:
     return replace(a, features=features, box=box)
 
 
-def _frame(views: Float[Tensor, "v 3 h w"]) -> Float[Tensor, "3 h w2"]:
+def _frame(views: Float[Tensor, "v 3 h w"]) -> Float[Tensor, "3 large wide"]:
     large = F.interpolate(views, (_VIDEO_PX, _VIDEO_PX), mode="bilinear", align_corners=False)
     return torch.cat(list(large), -1)

@@ -128,7 +128,7 @@ def _setup(experiment: Experiment, scale: Scale, bench: Bench, seeds: int) -> di
         "world_digest": bench.world.digest,
         "inputs": {"train": world.train, "held_out": world.held_out, "size_px": world.size, "completions": bench.world.ways},
         "draws": {"train": scale.draws, "held_out": scale.held_out_draws},
-        "training": {"steps": scale.steps, "batch": scale.batch},
+        "training": {"steps": scale.steps, "batch": scale.batch, "render_px": scale.render_size},
         "differs": experiment.differs,
         "note": experiment.note,
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dd3g.core import Gaussians
@@ -78,11 +79,11 @@ def run_shapes(bench: Bench, config: ShapeFit, folder: Path) -> dict[str, Any]:
         return explicit(render, composite(wanted[:, :, :3], wanted[:, :, 3:], background), wanted[:, :, 3:], ExplicitWeights(), None)
 
     def export(path: Path, table: nn.Module, about: Any) -> None:
-        torch.save(table.state_dict(), path)
+        save_file(table.state_dict(), path)
 
     recipe = Recipe("shapes", {"shapes": config.shapes, "world": bench.world.digest}, network, batch, losses, export)
     fit(recipe, config.fit, folder / "run", SessionConfig(threads=1, quiet=True))
-    network.load_state_dict(torch.load(folder / "run" / "last.safetensors"))
+    network.load_state_dict(load_file(folder / "run" / "last.safetensors"))
     white, rows, pictures = torch.ones(3), [], []
     for number in range(config.shapes):
         with torch.no_grad():

@@ -3,7 +3,7 @@
     world = open_world(WorldConfig(train=64, held_out=16), folder)     # made once, kept in the folder
 
 Views are true renders of meshes. Latents are the bundled codec's, averaged over 2 x 2 places, which makes N 256 numbers: a student of a
-minute's training hears noise of that size, and not yet of 1,024 (docs/decisions/0011-experiment-world.md). A held-out input is a thing that
+minute's training hears noise of that size, and not yet of 1,024 (docs/decisions/0013-experiment-world.md). A held-out input is a thing that
 no training input shows.
 """
 

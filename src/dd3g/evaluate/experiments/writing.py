@@ -102,7 +102,8 @@ def _setup(experiment: Experiment, setup: Mapping[str, Any], results: Mapping[st
         Prose(
             f"{setup['teacher']} on {inputs['train']} training inputs and {inputs['held_out']} that were held out, "
             f"{inputs['completions']} completions each, views of {inputs['size_px']} px; {draws['train']} draws of a training input, "
-            f"{draws['held_out']} of a held-out one; {training['steps']} steps of {training['batch']} samples.{took}"
+            f"{draws['held_out']} of a held-out one; {training['steps']} steps of {training['batch']} samples, "
+            f"rendered at {training['render_px']} px.{took}"
         ),
         Prose(f"Arms differ in: {experiment.differs}."),
     ]
