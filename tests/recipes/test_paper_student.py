@@ -12,6 +12,7 @@ from dd3g.core.sheet import to_image
 from dd3g.encoders import GivenTokensConfig
 from dd3g.recipes.image_tokens import GREY, teacher_tokens
 from dd3g.recipes.init_extraction import extracting_as, start_extraction, unet_outside
+from dd3g.recipes.presets import tiny_codec, tiny_teacher
 from dd3g.student import PEPD
 from dd3g.student.config import ExtractionConfig, PlainDecodingConfig, TeacherExtractionConfig
 from dd3g.student.load import load_student
@@ -19,7 +20,8 @@ from dd3g.student.presets import PRESETS, tiny
 from dd3g.student.teacher_extraction import TeacherExtraction
 from dd3g.teacher.imagedream.door import cameras_inward
 from dd3g.teacher.imagedream.sizes import VAESizes
-from dd3g.teacher.teacher import load_teacher
+from dd3g.teacher.schedule import scaled_linear
+from dd3g.teacher.teacher import Teacher, TeacherNetworks, load_teacher
 from tests.extras import needs_train
 from tests.teacher.imagedream.synthetic import SMALL, original
 
@@ -135,3 +137,16 @@ def test_without_a_tower_it_is_rehearsed_and_not_trained(blob_views, tmp_path, m
 def test_an_encoder_that_is_not_there_is_not_taught(blob_views, tmp_path, monkeypatch, capsys):
     assert main(["teach", "encoder", str(blob_views), "--preset", "paper", "--out", str(tmp_path)]) == 2
     assert "has no encoder to teach" in capsys.readouterr().err
+
+
+def test_our_own_teachers_weights_go_into_a_student_of_its_latents():
+    torch.manual_seed(0)
+    networks = TeacherNetworks(tiny_teacher(), tiny_codec())
+    teacher = Teacher(networks.network, networks.codec, scaled_linear(), {}, "made up")
+    config = extracting_as(tiny(), networks.network.config.unet)
+    student = PEPD(config)
+    start_extraction(student, teacher)
+    assert config.extraction.token_count == tiny().extraction.token_count
+    ours, theirs = student.extraction.state_dict(), networks.network.unet.state_dict()
+    for name in ("conv_in.weight", "class_embedding.linear_1.weight", "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_v.weight"):
+        assert torch.equal(ours[name], theirs[name])
