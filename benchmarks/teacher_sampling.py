@@ -79,7 +79,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     device, config = torch.device(options.device), SMALL if options.small else ImageDreamConfig()
-    torch.backends.cudnn.benchmark = True
     with torch.inference_mode():
         apart = parity(device)
         teacher = made(config, device)
