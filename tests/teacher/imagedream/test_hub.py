@@ -69,7 +69,9 @@ def test_offline_is_honoured(tmp_path, monkeypatch):
         read_checkpoint("somebody/imagedream-that-nobody-has")
 
 
-@pytest.mark.parametrize("path", ["there/file", "../up/name", "a/b/c", "/abs/name", "name.pt", "./a/b"])
+@pytest.mark.parametrize(
+    "path", ["there/file", "there/mistyped", "somewhere/mistyped.pt", "../up/name", "a/b/c", "/abs/name", "name.pt", "./a/b"]
+)
 def test_paths_are_not_sent_to_a_hub(tmp_path, monkeypatch, asked, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()

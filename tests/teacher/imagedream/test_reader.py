@@ -216,6 +216,13 @@ def test_number_types_are_kept_recorded_or_changed_as_asked(tmp_path, flat):
         read_checkpoint(flat, dtype=torch.float64)
 
 
+def test_stored_parameters_come_out_as_plain_tensors(tmp_path):
+    def edit(tensors):
+        tensors[NET + "out.2.bias"] = torch.nn.Parameter(tensors[NET + "out.2.bias"])
+
+    assert not read_checkpoint(original(tmp_path / "parameters.pt", towers=False, edit=edit)).parts["unet"]["conv_out.bias"].requires_grad
+
+
 def test_numbers_that_are_not_finite_are_seen_as_they_are_read(tmp_path):
     def edit(tensors):
         tensors[NET + "out.2.bias"][1] = float("nan")

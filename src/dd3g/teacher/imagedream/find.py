@@ -142,8 +142,8 @@ def _towers(clip: Stored) -> dict[str, Stored]:
 def _what_else(whole: Stored) -> str:
     if "dd3g" in whole.header:
         return "a network of dd3g's own, not ImageDream"
-    if "conv_in.weight" in whole.shapes or "down_blocks.0.resnets.0.conv1.weight" in whole.shapes:
-        return "a stock U-Net alone, without the folder it came in"
+    if "conv_in.weight" in whole.shapes or "input_blocks.0.0.weight" in whole.shapes:
+        return "a U-Net alone, without the folder it came in"
     if "visual.conv1.weight" in whole.shapes:
         return "OpenCLIP's towers alone, without a U-Net"
     return f"{len(whole.shapes)} tensors, none of them of a U-Net below '{PREFIXES['unet']}'"

@@ -7,20 +7,24 @@ import re
 from pathlib import Path
 
 from dd3g.core.errors import CheckpointError, require
+from dd3g.core.files import is_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _WANTED = ["*.safetensors", "*.json"]
+_FILES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 _FLAT = {"pixel": "*-ipmv.pt", "local": "*-ipmv-local.pt"}
 
 
 def local_path(path: str | os.PathLike[str], variant: str) -> Path:
     """The path itself where something stands there or where it can't be a hub's name; else what was fetched from the hub, or its cache.
 
+    A file's suffix, or a folder that is there, makes a name a mistyped path, about which no hub is asked.
+
     Raises:
         CheckpointError: The hub can't be reached, or has nothing of that name.
     """
     place = Path(path)
-    if os.path.lexists(place) or not _NAME.fullmatch(os.fspath(path)):
+    if os.path.lexists(place) or place.suffix in _FILES or is_folder(place.parent) or not _NAME.fullmatch(os.fspath(path)):
         return place
     require("huggingface_hub", "train")
     from huggingface_hub import snapshot_download

@@ -57,7 +57,7 @@ class Part(Mapping[str, Tensor]):
             CheckpointError: It holds a number that is not finite, or that ``dtype`` can't hold.
         """
         origin = self.origins[name]
-        tensor = self.stored.read(origin.name)
+        tensor = self.stored.read(origin.name).detach()  # some files hold parameters
         if origin.of > 1:
             tensor = tensor.chunk(origin.of)[origin.index]
         if origin.squeezed:
