@@ -14,7 +14,8 @@ from dd3g.core.model_file import save_model_file
 from dd3g.distill.explicit import psnr
 from dd3g.evaluate import AlignmentOptions
 from dd3g.evaluate.alignment import ImageFigures, bootstrap, compare, found_first, mean_distance, summary, variance_of
-from dd3g.evaluate.alignment_run import batches_of, compare_image, draws_of
+from dd3g.evaluate.alignment_run import COLUMNS, batches_of, compare_image, draws_of
+from dd3g.evaluate.results import compare as compare_results
 from dd3g.recipes.quadruple_batches import open_decoded
 from dd3g.student import PEPD
 from dd3g.student.config import config_to_json
@@ -250,6 +251,10 @@ def test_the_same_command_gives_the_same_figures_and_images_can_be_few(made, tmp
         assert evaluated(made, tmp_path / name, "--split", "all", "--images", "2") == 0
     tables = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")]
     assert {**tables[0], "seconds": 0} == {**tables[1], "seconds": 0}
+    paired = compare_results(*tables)["settings"]["all"]["columns"]  # two students on one collection, image by image
+    assert set(paired) == set(COLUMNS)
+    assert all(found["difference"]["mean"] == 0 and found["better"] is None for found in paired.values())
+    assert paired["distillation_psnr"]["first"] == pytest.approx(tables[0]["psnr"]["paired"])
     assert len(tables[0]["objects"]) == 2
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dd3g.evaluate.metrics import METRICS, ssim
+from dd3g.evaluate.metrics import METRICS, ssim, ssim_of_many
 
 
 def pictures(seed=0, size=40):
@@ -48,3 +48,10 @@ def test_a_views_score_does_not_depend_on_the_others():
     first, second = pictures()
     for metric in METRICS.values():
         assert torch.allclose(metric(first, second)[1:2], metric(first[1:2], second[1:2]), atol=1e-6)
+
+
+def test_many_guesses_at_once_are_each_alone_and_one_picture_stands_for_all_views():
+    truth, other = pictures()
+    found = ssim_of_many(truth, {"other": other, "copy": truth[:1]})
+    assert torch.equal(found["other"], ssim(other, truth))
+    assert torch.equal(found["copy"], ssim(truth[:1].expand_as(truth), truth))

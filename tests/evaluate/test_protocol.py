@@ -84,6 +84,7 @@ def test_a_protocol_survives_its_file(tmp_path):
         ({"format": "dd3g-protocol-0"}, "its format is not"),
         ({"renderer": "other-2"}, "this version does 'embree-1'"),
         ({"metrics": {"psnr": "peak"}}, "this version computes"),
+        ({"metrics": {}}, "needs psnr"),
         ({"light": "moon"}, "expected one of sky"),
         ({"objects": None}, "'meshes' has no list"),
         ({"settings": []}, "one or more"),

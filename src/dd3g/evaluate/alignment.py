@@ -118,6 +118,18 @@ def found_first(likeness: Float[Tensor, "d d"]) -> float:
     return (best.diagonal().double() / best.sum(1)).mean().item()
 
 
+def columns_of(figures: ImageFigures) -> dict[str, float]:
+    """One picture's figures under the names of :mod:`dd3g.evaluate.results`: more is better in all of them."""
+    return {
+        "distillation_psnr": figures.paired_db,  # of renders against the teacher's views of the same (N, II)
+        "lead_over_shuffled_db": figures.paired_db - figures.shuffled_db,
+        "lead_over_fresh_db": figures.paired_db - figures.fresh_db,
+        "retrieval_views": figures.views_found,
+        "retrieval_noise": figures.noise_found,
+        "student_diversity": figures.distance_ours / max(figures.distance, _PERFECT),  # of this picture's draws, over the teacher's
+    }
+
+
 def summary(images: Sequence[ImageFigures], *, seed: int = 0) -> dict[str, Any]:
     """Means over images with their intervals, as results.json holds them."""
 

@@ -6,6 +6,8 @@ REPORT/sheet.png         input, true draws 0, 1, 2, ours with their noise: the s
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections import defaultdict
@@ -28,7 +30,9 @@ from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.distill.codec_perceptual import CodecPerceptual
 from dd3g.encoders.codec import load_codec
-from dd3g.evaluate.alignment import Distance, ImageFigures, compare, summary
+from dd3g.evaluate.alignment import Distance, ImageFigures, columns_of, compare, summary
+from dd3g.evaluate.intervals import RESAMPLES, bootstrap
+from dd3g.evaluate.protocol import Bootstrap
 from dd3g.recipes.quadruple_batches import DecodedCollection, QuadrupleBatches, open_decoded
 from dd3g.recipes.student import render_batch
 from dd3g.recipes.student_batches import StudentDataConfig
@@ -39,6 +43,8 @@ from dd3g.teacher.teacher import load_teacher
 from dd3g.training import check_device
 from dd3g.version import VERSION
 
+FORMAT = "dd3g-draws-1"
+COLUMNS = ("distillation_psnr", "lead_over_shuffled_db", "lead_over_fresh_db", "retrieval_views", "retrieval_noise", "student_diversity")
 Split = Literal["dev", "train", "all"]
 _AT_ONCE = 8
 _SHOWN_IMAGES, _SHOWN_DRAWS = 12, 3
@@ -103,17 +109,18 @@ def evaluate_alignment(options: AlignmentOptions, out: str | os.PathLike[str]) -
         name = decoded.collection.inputs[image.image_id].name
         one, truth, ours, picture = compare_image(student, batches, image, plan.latent_shape, perceptual)
         figures.append(one)
-        rows.append({"name": name, "image_id": image.image_id, **asdict(one)})
+        rows.append({"name": name, "image_id": image.image_id, "sha256": image.image_id, **asdict(one), **columns_of(one)})
         if image.image_id in shown:
             pictures.append((_label(name, one), _row(picture, truth[:draws_shown], ours[:draws_shown])))
         progress.advance(note=name)
     progress.close()
     results = {
+        **_as_a_table(rows, decoded.digest, options),
         **summary(figures),
         "left_out": left_out,
         "collection": {"folder": str(options.quadruples), "digest": decoded.digest, "guidance": plan.guidance, "split": options.split},
         "told_guidance": student.config.extraction.guidance is not None,
-        "model": {"name": loaded.name, "digest": loaded.digest},
+        "model": {"kind": "model", "name": loaded.name, "digest": loaded.digest},
         "teacher": teacher.digest,
         "objects": rows,
         "dd3g": VERSION,
@@ -123,6 +130,24 @@ def evaluate_alignment(options: AlignmentOptions, out: str | os.PathLike[str]) -
     with write_atomically(report / "sheet.png") as temporary:
         _sheet(pictures, draws_shown).save(temporary)
     return results
+
+
+def _as_a_table(rows: Sequence[dict[str, Any]], collection: str, options: AlignmentOptions) -> dict[str, Any]:
+    """What :func:`dd3g.evaluate.results.compare` needs to pair two students on one collection, image by image."""
+    how = Bootstrap(0.95, RESAMPLES, 0)
+    asked = json.dumps([collection, options.split, options.images])
+    figures = {column: asdict(bootstrap([row[column] for row in rows], seed=how.seed)) for column in COLUMNS}
+    return {
+        "format": FORMAT,
+        "protocol": "draws",
+        "protocol_digest": hashlib.sha256(asked.encode()).hexdigest(),
+        "protocol_fields": {"bootstrap": asdict(how)},
+        "setting": options.split,
+        **{column: found["mean"] for column, found in figures.items()},
+        "figures": figures,
+        "settings": {},
+        "aligned": None,
+    }
 
 
 def batches_of(decoded: DecodedCollection, split: Split, device: str) -> QuadrupleBatches:

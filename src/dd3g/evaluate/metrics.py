@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -19,26 +19,50 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 def ssim(first: Float[Tensor, "v 3 h w"], second: Float[Tensor, "v 3 h w"]) -> Float[Tensor, " v"]:
     """Structural similarity (Wang et al. 2004): 11x11 Gaussian window of sigma 1.5, data range 1, only windows inside the picture."""
+    return ssim_of_many(second, {"first": first})["first"]
+
+
+def ssim_of_many(truth: Float[Tensor, "v 3 h w"], guesses: Mapping[str, Float[Tensor, "n 3 h w"]]) -> dict[str, Float[Tensor, " v"]]:
+    """:func:`ssim` of every guess with the truth, each picture's windows computed once; a guess of one picture stands for all views."""
+    once = {name: _windows(pictures[0]) for name, pictures in guesses.items() if len(pictures) == 1}
+    found: dict[str, list[Tensor]] = {name: [] for name in guesses}
+    for i, true in enumerate(truth):  # one picture at a time stays in the cache
+        windows = _windows(true)
+        for name, pictures in guesses.items():
+            ours = pictures[0] if name in once else pictures[i]
+            found[name].append(_likeness(ours, once.get(name) or _windows(ours), true, windows))
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
+def _windows(picture: Float[Tensor, "3 h w"]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of every window."""
+    mean = _blurred(picture)
+    return mean, _blurred(picture * picture) - mean**2
+
+
+def _likeness(a: Tensor, of_a: tuple[Tensor, Tensor], b: Tensor, of_b: tuple[Tensor, Tensor]) -> Float[Tensor, ""]:
+    (mean_a, var_a), (mean_b, var_b) = of_a, of_b
+    covariance = _blurred(a * b) - mean_a * mean_b
+    top, bottom = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2), (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
+    return (top / bottom).mean()
+
+
+def _blurred(x: Tensor) -> Tensor:
+    for axis in (-1, -2):
+        inside = x.shape[axis] - _WINDOW + 1
+        total = torch.zeros_like(x.narrow(axis, 0, inside))
+        for k, weight in enumerate(_WEIGHTS):  # shifted sums: a convolution of one channel is an order of magnitude slower
+            total.add_(x.narrow(axis, k, inside), alpha=weight)
+        x = total
+    return x
+
+
+def _gaussian() -> list[float]:
     line = torch.exp(-0.5 * ((torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2) / _SIGMA) ** 2)
-    weights: list[float] = (line / line.sum()).tolist()
+    return (line / line.sum()).tolist()
 
-    def blurred(x: Tensor) -> Tensor:
-        for axis in (-1, -2):
-            inside = x.shape[axis] - _WINDOW + 1
-            total = torch.zeros_like(x.narrow(axis, 0, inside))
-            for k, weight in enumerate(weights):  # shifted sums: a convolution of one channel is an order of magnitude slower
-                total.add_(x.narrow(axis, k, inside), alpha=weight)
-            x = total
-        return x
 
-    def likeness(a: Float[Tensor, "3 h w"], b: Float[Tensor, "3 h w"]) -> Float[Tensor, ""]:
-        mean_a, mean_b = blurred(a), blurred(b)
-        var_a, var_b, covariance = blurred(a * a) - mean_a**2, blurred(b * b) - mean_b**2, blurred(a * b) - mean_a * mean_b
-        top, bottom = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2), (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
-        return (top / bottom).mean()
-
-    # one picture at a time stays in the cache
-    return torch.stack([likeness(a, b) for a, b in zip(first, second, strict=True)])
+_WEIGHTS = _gaussian()
 
 
 def mean_of(values: list[float]) -> float:

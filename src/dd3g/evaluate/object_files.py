@@ -23,8 +23,9 @@ from dd3g.core.errors import InputError, MeshError
 from dd3g.core.files import is_folder
 from dd3g.core.weights import sha256_of
 from dd3g.evaluate.protocol import Protocol
-from dd3g.objects.collection import find_meshes
+from dd3g.objects.collection import find_meshes, jobs_for_files
 from dd3g.objects.load import READERS
+from dd3g.objects.rig import RIGS
 
 _MOST_BYTES = 1 << 29  # of one file in an archive: the largest of the collection has some 20 MB
 
@@ -119,9 +120,6 @@ def mesh_file(file: ObjectFile) -> Iterator[Path]:
 
 
 def _any_mesh(root: Path, list_file: Path | None) -> Iterator[ObjectFile]:
-    from dd3g.objects.collection import jobs_for_files
-    from dd3g.objects.rig import RIGS
-
     files = find_meshes(root, list_file)
     for job, file in zip(jobs_for_files(root, files, RIGS["canonical"], 0, root), files, strict=True):  # its rules for names
         yield ObjectFile(job.name, file, root / file, None)

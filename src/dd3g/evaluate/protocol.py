@@ -193,6 +193,8 @@ def _check(protocol: Protocol) -> None:
     for name, definition in protocol.metrics.items():
         if DEFINITIONS.get(name) != definition:
             raise ValueError(f"metric {name} is {definition!r}, and this version computes {DEFINITIONS.get(name)!r}")
+    if "psnr" not in protocol.metrics:
+        raise ValueError("metrics needs psnr: sheets and the best quarter turn go by it")
     if protocol.light not in LIGHTS:
         raise ValueError(f"light is {protocol.light!r}, expected one of {', '.join(LIGHTS)}")
     if protocol.layout not in ("meshes", "glb", "gso") or (protocol.objects is None) != (protocol.layout == "meshes"):

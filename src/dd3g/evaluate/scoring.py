@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.views import Views
-from dd3g.evaluate.metrics import METRICS, mean_of
+from dd3g.evaluate.metrics import METRICS, mean_of, ssim_of_many
 from dd3g.evaluate.perceptual import Lookers
 from dd3g.evaluate.protocol import Protocol, Setting
 from dd3g.evaluate.silhouettes import hull_share, silhouette_iou
@@ -78,7 +78,10 @@ def _compared(truth: Tensor, guesses: Mapping[str, Tensor], protocol: Protocol, 
     """Figures of guesses, by guess and column, view by view."""
     found: dict[str, dict[str, Tensor]] = {name: {} for name in guesses}
     for column in protocol.metrics:
-        if column in METRICS:
+        if column == "ssim":
+            for name, values in ssim_of_many(truth, guesses).items():
+                found[name][column] = values
+        elif column in METRICS:
             for name, pictures in guesses.items():
                 found[name][column] = METRICS[column](pictures.expand_as(truth), truth)
         elif column in lookers.here:
