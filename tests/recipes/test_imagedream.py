@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from dd3g.cli.main import main
-from dd3g.core import orbit
+from dd3g.core import NoiseKey, orbit
 from dd3g.core.views import unpremultiply
 from dd3g.quadruples import open_quadruples
 from dd3g.recipes import quadruple_batches
 from dd3g.recipes.quadruple_batches import QuadrupleBatches, open_decoded
 from dd3g.recipes.student_batches import StudentDataConfig
+from dd3g.student.inference import infer
 from dd3g.teacher.imagedream.sizes import VAESizes
 from dd3g.teacher.teacher import load_teacher, sample
 from tests.extras import needs_train
@@ -26,7 +27,7 @@ pytestmark = needs_train
 
 SIZES = replace(SMALL, unet=replace(SMALL.unet, attention=(False, True)), vae=VAESizes(widths=(32, 32, 32), layers=1))
 QUICK = ["--steps", "2", "--unit", "2", "--batch", "2", "--quiet", "--workers", "1", "--dev-share", "0"]
-STUDENT = ["--preset", "tiny", "--perceptual", "none", "--steps", "2", "--batch", "2"]
+STUDENT = ["--preset", "tiny", "--perceptual", "none", "--steps", "1", "--batch", "2", "--threads", "1", "--set", "data.render_size=32"]
 STUDENT += [
     "--set",
     "model.extraction.latent_size=32",
@@ -73,13 +74,26 @@ def test_a_quadruple_says_all_that_it_is_a_function_of(drawn, checkpoint):
     assert (again - one.latents).abs().max() < 2e-3 * again.abs().max()  # fp16 keeps 11 bits
 
 
-def test_a_student_learns_from_it(drawn, checkpoint, tmp_path):
+class Stopped(Exception):
+    """Of a generation, with the cameras that it was asked at."""
+
+
+def stop(_noise, conditions, *_more, **_named):
+    raise Stopped(conditions)
+
+
+def test_a_student_learns_from_it(drawn, checkpoint, tmp_path, monkeypatch):
     command = ["train", str(drawn), "--teacher", str(checkpoint), "--out", str(tmp_path / "run"), *STUDENT]
     assert main(command) == 0
     from dd3g.student.load import load_student
 
     student = load_student(tmp_path / "run" / "last.safetensors").network
     assert student.config.noise_shape == (4, 4, 32, 32)
+    monkeypatch.setattr(student, "decode", stop)
+    with pytest.raises(Stopped) as stopped:
+        infer(student, torch.rand(4, 64, 64), NoiseKey("any", 0), elevation_deg=0.0, distance=1.5)
+    (asked,) = stopped.value.args
+    assert torch.equal(asked[0], orbit([0.0, 90.0, 180.0, 270.0], 5.0).conditions())  # where its teacher's noise is tied
     views = np.load(drawn / ".decoded" / "views.npy")
     assert views.shape == (2, 4, 4, 128, 128)
 
