@@ -42,8 +42,8 @@ from dd3g.teacher.teacher import Teacher, epsilon_of, on_device
 
 GUIDANCE, ELEVATION_DEG = 5.0, 5.0
 LEAST_SHARE, AIM, LEAST_RATIO = 0.30, 0.45, 2.0
-# of a drawing on the device to the CPU's in float32, RMS over RMS; guidance multiplies bfloat16's roundings by up to 9
-LARGEST_ERROR = {"fp32": 1e-4, "bf16": 1e-1}
+# of a drawing on the device to the CPU's in float32, RMS over RMS; random weights and guidance 5 make 0.08 of bfloat16's roundings
+LARGEST_ERROR = {"fp32": 1e-4, "bf16": 2e-1}
 SMALL = ImageDreamConfig(
     Sizes(
         UNetSizes(
