@@ -11,12 +11,14 @@ import torch
 from dd3g.cli.main import main
 from dd3g.core import orbit
 from dd3g.core.errors import InputError, ViewsError
+from dd3g.core.files import write_json
 from dd3g.evaluate.comparison import compare_reports, comparison_table, sign_counts, sign_test
 from dd3g.evaluate.failures import failure_signatures
 from dd3g.evaluate.nearest import nearest_training_objects
 from dd3g.evaluate.report import Cards, markdown, page, write_report
 from dd3g.evaluate.report.evaluation import evaluation_report
 from dd3g.evaluate.report.kept import KeptViews, kept_views, pictures
+from dd3g.evaluate.results import DRAWS_FORMAT
 from dd3g.evaluate.sources import Shown
 from dd3g.recipes.views_pack import PackedGroup, ViewsPack
 from tests.evaluate.kept_results import VIEWS, views_of, write_results
@@ -170,6 +172,16 @@ def test_a_comparison_with_itself_decides_nothing_and_turned_round_it_changes_si
     itself = compare_reports(good[1], good[1], tmp_path / "same")["settings"]["main"]["columns"]
     assert all(figures["difference"]["mean"] == 0 and figures["better"] is None for figures in itself.values())
     assert all(figures["counts"] == {"first": 0, "second": 0, "ties": 3, "p": 1.0} for figures in itself.values())
+
+
+def test_results_of_draws_are_compared_without_pictures(good, bad, tmp_path):
+    for (results, _), name in ((good, "a"), (bad, "b")):
+        rows = [{"name": row["name"], "sha256": row["sha256"], "psnr": row["psnr"]} for row in results["objects"]]
+        figures = {"psnr": results["figures"]["psnr"]}
+        write_json(tmp_path / name / "results.json", {**results, "format": DRAWS_FORMAT, "objects": rows, "figures": figures})
+    found = compare_reports(tmp_path / "a", tmp_path / "b", tmp_path / "out")
+    assert set(found["settings"]["main"]["columns"]) == {"psnr"}
+    assert "Side by side" not in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_what_can_not_be_compared_is_refused(good, tmp_path):

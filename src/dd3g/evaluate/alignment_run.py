@@ -33,6 +33,7 @@ from dd3g.encoders.codec import load_codec
 from dd3g.evaluate.alignment import Distance, ImageFigures, columns_of, compare, summary
 from dd3g.evaluate.intervals import RESAMPLES, bootstrap
 from dd3g.evaluate.protocol import Bootstrap
+from dd3g.evaluate.results import DRAWS_FORMAT
 from dd3g.recipes.quadruple_batches import DecodedCollection, QuadrupleBatches, open_decoded
 from dd3g.recipes.student import render_batch
 from dd3g.recipes.student_batches import StudentDataConfig
@@ -43,7 +44,6 @@ from dd3g.teacher.teacher import load_teacher
 from dd3g.training import check_device
 from dd3g.version import VERSION
 
-FORMAT = "dd3g-draws-1"
 COLUMNS = ("distillation_psnr", "lead_over_shuffled_db", "lead_over_fresh_db", "retrieval_views", "retrieval_noise", "student_diversity")
 Split = Literal["dev", "train", "all"]
 _AT_ONCE = 8
@@ -138,7 +138,7 @@ def _as_a_table(rows: Sequence[dict[str, Any]], collection: str, options: Alignm
     asked = json.dumps([collection, options.split, options.images])
     figures = {column: asdict(bootstrap([row[column] for row in rows], seed=how.seed)) for column in COLUMNS}
     return {
-        "format": FORMAT,
+        "format": DRAWS_FORMAT,
         "protocol": "draws",
         "protocol_digest": hashlib.sha256(asked.encode()).hexdigest(),
         "protocol_fields": {"bootstrap": asdict(how)},

@@ -49,6 +49,7 @@ from dd3g.evaluate.metrics import LOWER_IS_BETTER
 from dd3g.evaluate.protocol import Bootstrap
 
 FORMAT = "dd3g-evaluation-2"
+DRAWS_FORMAT = "dd3g-draws-1"  # of --quadruples: images in place of objects, one setting, no pictures
 
 
 def table(setting: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], how: Bootstrap) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def load_results(report: str | os.PathLike[str]) -> dict[str, Any]:
     place = Path(report)
     place = place / "results.json" if place.is_dir() else place
     found = read_json(place)
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or found.get("format") not in (FORMAT, DRAWS_FORMAT):
         raise InputError(f"{place}: no result of `dd3g evaluate` of this version (format {FORMAT}); evaluate again")
     return found
 

@@ -18,6 +18,12 @@ NAMES = {
     "clip": "CLIP-I",
     "iou": "silhouette IoU",
     "hull": "hull consistency",
+    "distillation_psnr": "distillation PSNR (dB)",
+    "lead_over_shuffled_db": "lead over other draws' noise (dB)",
+    "lead_over_fresh_db": "lead over noise of no draw (dB)",
+    "retrieval_views": "views of a noise found",
+    "retrieval_noise": "noise of views found",
+    "student_diversity": "diversity over the teacher's",
 }
 SIGNATURE_MEANINGS: dict[str, tuple[str, Better, str]] = {
     "alpha_outside": ("alpha outside", "zero", "share of all alpha that lies outside the true silhouette; white paper hides it"),

@@ -48,7 +48,8 @@ def comparison_report(found: Mapping[str, Any], results: Sequence[Mapping[str, A
     sections = [Section("Differences", [_words(names), *(_differences(name, part, names) for name, part in found["settings"].items())])]
     if metric is not None:
         sections.append(Section("Object by object", [_by_object(table, metric)]))
-        sections.append(_objects(table, metric, results, folders, main, names))
+        if "ours" in results[0]["objects"][0]:  # results of draws keep no pictures
+            sections.append(_objects(table, metric, results, folders, main, names))
     title = f"{names[1]} against {names[0]}"
     return Report(title, sections, f"{len(table['objects'])} objects in both, protocol {found['protocol']}")
 

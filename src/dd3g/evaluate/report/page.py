@@ -102,7 +102,7 @@ def _table(block: Table) -> str:
     rows = []
     for number, row in enumerate(block.rows):
         cells = [f'<th scope="row">{escape(cell_text(row[0], columns[0].digits))}</th>']
-        cells += [_cell(cell, column.digits) for cell, column in zip(row[1:], columns[1:], strict=True)]
+        cells += [_cell(cell, column.digits, text) for cell, column, text in zip(row[1:], columns[1:], words[1:], strict=True)]
         rows.append(f"<tr{' class=strong' if number in block.strong else ''}>{''.join(cells)}</tr>")
     caption = f"<caption>{escape(block.caption)}</caption>" if block.caption else ""
     label = escape(block.caption or "table")
@@ -119,13 +119,13 @@ def _arrow(column: Column) -> str:
     return f' <abbr title="{meaning}">{sign}</abbr>'
 
 
-def _cell(cell: Cell, digits: int) -> str:
+def _cell(cell: Cell, digits: int, text: bool) -> str:
     if isinstance(cell, Interval) and cell.low is not None:
         whole = cell_text(Interval(cell.mean), digits)
         return f'<td>{whole}<span class="range">{cell_text(cell.low, digits)} to {cell_text(cell.high, digits)}</span></td>'
     if isinstance(cell, str):
         return f'<td class="text{" long" if len(cell) > _LONG else ""}">{escape(cell)}</td>'
-    return f"<td>{escape(cell_text(cell, digits))}</td>"
+    return f"<td{' class=text' if text else ''}>{escape(cell_text(cell, digits))}</td>"
 
 
 def _slider(block: Slider) -> str:
