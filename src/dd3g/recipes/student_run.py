@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -107,20 +108,24 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         raise InputError("--lora: not together with loss.latent, whose head would stay as it began; leave one out")
     codec = _codec_perceptual(config.loss.perceptual, options)
     folders, views = [list(g) for g in partition(options.run.views)]
-    collections, teacher = _collections(folders, options, session)
+    load = functools.cache(load_teacher)  # one in memory, whatever it is asked for
+    collections, teacher = _collections(folders, options, session, load)
     if collections and config.model.extraction.guidance is None:
         extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
         config = replace(config, model=replace(config.model, extraction=extraction))
     if teacher is not None and any(decoded.collection.plan.kind == "draw" for decoded in collections):
         config = replace(config, model=replace(config.model, rig_elevation_deg=teacher.elevation_deg))
-    source = None if options.init_extraction is None else load_teacher(options.init_extraction)
+    source = None if options.init_extraction is None else load(options.init_extraction)
     if source is not None:
         config = replace(config, model=extracting_as(config.model, source.network.config.unet))
-    tokens = _tokens(config.model, teacher, options, session)
+    reads_tokens = isinstance(config.model.encoder, GivenTokensConfig)
+    if reads_tokens and teacher is None and options.teacher is not None:
+        teacher = load(options.teacher)
+    tokens = _tokens(config.model, teacher, session)
     if config.loss.implicit.wanted and teacher is None:
         if options.teacher is None:
             raise InputError(NO_VERIFIER)
-        teacher = load_teacher(options.teacher)
+        teacher = load(options.teacher)
     _check_siblings(config, bool(collections))
     train, dev, provenance = data_of(replace(options.run, views=tuple(views)), quiet=session.quiet)
     if teacher is not None:
@@ -141,6 +146,8 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
         steps=config.fit.steps,
         tokens=tokens,
     )
+    if reads_tokens and teacher is not None:
+        recipe = replace(recipe, identity={**recipe.identity, "tokens": teacher.digest})
     if source is not None:
         start_extraction(cast(PEPD, recipe.network), source)
         recipe = replace(recipe, identity={**recipe.identity, "init_extraction": source.digest})
@@ -174,22 +181,20 @@ def partition(sources: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _collections(
-    folders: Sequence[str], options: StudentRunOptions, session: SessionConfig
+    folders: Sequence[str], options: StudentRunOptions, session: SessionConfig, load: Callable[[str], Teacher]
 ) -> tuple[list[DecodedCollection], Teacher | None]:
     if not folders:
         return [], None
     if options.teacher is None:
         raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
-    teacher = load_teacher(options.teacher)
+    teacher = load(options.teacher)
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
 
 
-def _tokens(model: PEPDConfig, teacher: Teacher | None, options: StudentRunOptions, session: SessionConfig) -> TokensOf | None:
+def _tokens(model: PEPDConfig, teacher: Teacher | None, session: SessionConfig) -> TokensOf | None:
     """Who makes the pictures' tokens, for students that read those."""
     if not isinstance(model.encoder, GivenTokensConfig):
         return None
-    if teacher is None and options.teacher is not None:
-        teacher = load_teacher(options.teacher)
     if teacher is None and session.dry_run:
         print("image tokens: zeros stand in; the time and memory of CLIP's tower are not in what follows", file=sys.stderr)
         return zero_tokens(model.encoder)
