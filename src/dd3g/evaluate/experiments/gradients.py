@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -81,10 +80,9 @@ def _figures(bench: Bench, probe: GradientProbe, seed: int, number: int, kinds: 
         found[f"auc_{kind}"] = _auc(lengths[kind], lengths["real"])
         found[f"excess_{kind}"] = (lengths[kind].mean() / lengths["real"].mean().clamp_min(_TINY) - 1).item()
     found["auc"] = (found["auc_blurred"] + found["auc_inconsistent"]) / 2
-    parts = [
-        _directions(bench, kinds[kind], kinds["real"], latents["real"], weight * residuals[kind]) for kind in ("blurred", "inconsistent")
-    ]
-    found |= {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
+    for kind in ("blurred", "inconsistent"):
+        parts = _directions(bench, kinds[kind], kinds["real"], latents["real"], weight * residuals[kind])
+        found |= {f"{key}_{kind}": value for key, value in parts.items()}
     return found
 
 
@@ -102,6 +100,7 @@ def _directions(bench: Bench, views: Tensor, real: Tensor, real_latents: Tensor,
         "cosine_explicit": _cosine(carried, views - real),
         "noise_share": (1 - mean.square().sum() / gradients.flatten(1).square().sum(1).mean().clamp_min(_TINY)).item(),
         "saturation_share": _cosine(carried[:, :3], axis) ** 2,
+        "saturation_share_explicit": _cosine((views - real)[:, :3], axis) ** 2,
     }
 
 
