@@ -1,15 +1,16 @@
 """A training of the student on many devices, planned from rates that were measured on one: nodes, memory, step time, hours.
 
     python benchmarks/plan_training.py RATES.json [--target-preset paper] [--target-batch 256] [--target-views 4] [--target-px 256]
-        [--steps 200000] [--device-tflops 400] [--devices-per-node 8] [--device-memory-gb 80] [--node-link-gb-s 25]
-        [--within-hours 72] [--json FILE]
+        [--steps 200000] [--device-tflops 400 [--device-share 0.35] [--render-ms 3.2] [--data-ms 0.19]]
+        [--devices-per-node 8] [--device-memory-gb 80] [--node-link-gb-s 25] [--within-hours 72] [--json FILE]
 
 RATES.json is what `benchmarks/training.py --json` writes, on a GPU or on a CPU. What is taken from it is called measured; parameters and
 FLOP of the presets are counted; everything else is extrapolated, by assumptions that are printed with the plan:
 
 - network and activations in proportion to counted FLOP; renderer in proportion to Gaussians x views or to pixels, whichever grows more;
   loss in proportion to pixels; optimiser to parameters; data to samples
-- with --device-tflops another device than the measured one: as much faster in all but data as it multiplies matrices faster
+- with --device-tflops another device than the measured one: as much faster in all but data as it multiplies matrices faster; but what is
+  known of it replaces that: the share of it that the network gets, and the time to render or to make a sample of the wanted sizes
 - memory as `--dry-run` counts it: 20 bytes a parameter (weight, gradient, two moments, average), and a peak of activations above that
 - gradients cross the nodes' links once a step, as a ring, and nothing of that is hidden; links within a node are not counted
 - every rank makes the whole batch (docs/decisions/0007-ranks.md); a device is filled to nine tenths; no scoring
@@ -54,6 +55,9 @@ class Wanted:
     batch: int
     steps: int = 200_000
     device_flops: float | None = None  # FLOP/s of a large matrix product on the planned device; None: the measured device
+    device_share: float | None = None  # of that which the network's passes get; None: as on the measured device
+    render_ms: float | None = None  # of one wanted sample on the planned device, both ways; None: from the measured one
+    data_ms: float | None = None  # likewise, to make one
     devices_per_node: int = 8
     device_memory_gb: float = 80.0
     within_hours: float = 72.0
@@ -116,6 +120,11 @@ def ratios(rates: Mapping[str, Any], wanted: Wanted) -> dict[str, float]:
     }
 
 
+def share_of(rates: Mapping[str, Any]) -> float:
+    """FLOP of the network's passes, the backward counted as two forward ones, over what large products would get in that time."""
+    return 3 * rates["sizes"]["flops"] * rates["batch"] / rates["seconds"]["network"] / rates["matmul_flops"]
+
+
 def _plan_on(rates: Mapping[str, Any], wanted: Wanted, nodes: int) -> Plan | None:
     """The plan on a number of nodes; None where the batch can't be cut so, or a sample does not fit."""
     devices = nodes * wanted.devices_per_node
@@ -131,10 +140,14 @@ def _plan_on(rates: Mapping[str, Any], wanted: Wanted, nodes: int) -> Plan | Non
     if held + per_sample > room:
         return None
     accumulate = next(k for k in range(1, each + 1) if each % k == 0 and held + each / k * per_sample <= room)
-    of_samples = sum(seconds[part] * more[part] for part in ("network", "render", "loss")) / rates["batch"] * each
-    of_weights = seconds["optimiser"] * more["optimiser"] / (devices if parallel == "fsdp" else 1)
-    compute = (of_samples + of_weights) / more["speed"]
-    data = seconds["data"] / rates["batch"] * wanted.batch
+    sample = {part: seconds[part] / rates["batch"] * more[part] / more["speed"] for part in ("network", "render", "loss")}
+    if wanted.device_share is not None:
+        sample["network"] *= share_of(rates) / wanted.device_share
+    if wanted.render_ms is not None:
+        sample["render"] = wanted.render_ms / 1e3
+    of_weights = seconds["optimiser"] * more["optimiser"] / more["speed"] / (devices if parallel == "fsdp" else 1)
+    compute = sum(sample.values()) * each + of_weights
+    data = (seconds["data"] / rates["batch"] if wanted.data_ms is None else wanted.data_ms / 1e3) * wanted.batch
     passed = 4 * wanted.sizes.parameters * (2 if parallel == "ddp" else 3)  # reduce-scatter, all-gather; shards are gathered twice a step
     exchange = passed * (nodes - 1) / nodes / (wanted.node_link_gb_s * 1e9)
     step = max(compute + exchange, data)  # the next batch is made meanwhile
@@ -146,12 +159,18 @@ def _plan_on(rates: Mapping[str, Any], wanted: Wanted, nodes: int) -> Plan | Non
 def as_text(rates: Mapping[str, Any], wanted: Wanted, made: Plan) -> str:
     """The plan, with what is measured and counted apart from what is extrapolated."""
     theirs, more = Sizes(**rates["sizes"]), ratios(rates, wanted)
-    share = 3 * theirs.flops * rates["batch"] / rates["seconds"]["network"] / rates["matmul_flops"]
+    known = {
+        "the network gets of it": wanted.device_share,
+        "ms to render a sample": wanted.render_ms,
+        "ms to make one": wanted.data_ms,
+    }
+    told = "".join(f"; {name} {value:g}" for name, value in known.items() if value is not None)
     device = "the measured device" if wanted.device_flops is None else f"devices of {wanted.device_flops / 1e12:.3g} TFLOP/s"
     before = rates["base_bytes"] / 1e9
-    return f"""measured, on one {rates["device"]} ({rates["kind"]}, {rates["threads"]} threads): {rates["preset"]}, batch {rates["batch"]}
-  {sum(rates["seconds"].values()):.3g} s a step, peak {rates["peak_bytes"] / 1e9:.2f} GB, {before:.2f} of them before there was a network
-  matrix products {rates["matmul_flops"] / 1e12:.3g} TFLOP/s, of which the network's passes get {share:.0%}
+    return f"""measured, on one {rates["device"]} ({rates["kind"]}, {rates["threads"]} threads, {rates["clock"]} time):
+  {rates["preset"]}, batch {rates["batch"]}, {sum(rates["seconds"].values()):.3g} s a step
+  peak {rates["peak_bytes"] / 1e9:.2f} GB, {before:.2f} of them before there was a network
+  matrix products {rates["matmul_flops"] / 1e12:.3g} TFLOP/s, of which the network's passes get {share_of(rates):.0%}
 counted, a sample: {theirs.parameters:.4g} parameters, {theirs.flops / 1e9:.4g} GFLOP forward, {theirs.gaussians:,} Gaussians, \
 {theirs.views} views of {theirs.render_px} px; wanted {wanted.sizes.parameters:.4g}, {wanted.sizes.flops / 1e9:.4g}, \
 {wanted.sizes.gaussians:,}, {wanted.sizes.views} of {wanted.sizes.render_px}
@@ -161,10 +180,11 @@ extrapolated, batch {wanted.batch}, {wanted.steps:,} steps, {device}:
   {made.memory_per_device_gb:.1f} of {wanted.device_memory_gb:.0f} GB a device
   {made.step_s:.3g} s a step: {made.compute_s:.3g} computing, {made.exchange_s:.3g} exchanging, {made.data_s:.3g} making the batch meanwhile
   {made.hours:.1f} h ({"within" if made.in_time else "NOT within"} {wanted.within_hours:.0f} h)
-assumed: network and activations x {more["network"]:.3g} (FLOP), renderer x {more["render"]:.3g} (Gaussians x views, or pixels), loss x \
-{more["loss"]:.3g} (pixels), optimiser x {more["optimiser"]:.3g} (parameters) a sample; the planned device {more["speed"]:.3g} times as \
-fast in all of these; a ring over {wanted.node_link_gb_s:.0f} GB/s a node, not hidden; every rank makes the whole batch; devices filled to \
-{_FILLED:.0%}; no scoring"""
+assumed: a sample's network and activations x {more["network"]:.3g} (FLOP), renderer x {more["render"]:.3g} (Gaussians x views, or pixels)
+  loss x {more["loss"]:.3g} (pixels), optimiser x {more["optimiser"]:.3g} (parameters)
+  the planned device {more["speed"]:.3g} times as fast in all of these{told}
+  a ring over {wanted.node_link_gb_s:.0f} GB/s a node, not hidden; every rank makes the whole batch
+  devices filled to {_FILLED:.0%}; no scoring"""
 
 
 def sizes_of(preset: str, views: int, render_px: int, image_px: int) -> Sizes:
@@ -209,6 +229,11 @@ def main() -> int:
     parser.add_argument("--target-px", type=int, help="of the renders; default: as measured")
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--device-tflops", type=float, help="of large matrix products on the planned device; default: the measured device")
+    parser.add_argument("--device-share", type=float, help="of these, that the network's passes get; default: as measured")
+    parser.add_argument(
+        "--render-ms", type=float, help="of one wanted sample there, forward and backward; default: from the measured device"
+    )
+    parser.add_argument("--data-ms", type=float, help="to make one there; default: as measured")
     parser.add_argument("--devices-per-node", type=int, default=8)
     parser.add_argument("--device-memory-gb", type=float, default=80.0)
     parser.add_argument("--within-hours", type=float, default=72.0)
@@ -224,6 +249,9 @@ def main() -> int:
             options.target_batch,
             options.steps,
             None if options.device_tflops is None else options.device_tflops * 1e12,
+            options.device_share,
+            options.render_ms,
+            options.data_ms,
             options.devices_per_node,
             options.device_memory_gb,
             options.within_hours,

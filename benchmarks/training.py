@@ -1,6 +1,7 @@
 """Where a step of the student's training goes: data, network, render, loss, optimiser.
 
-    python benchmarks/training.py [VIEWS ...] [--preset small] [--batch 8] [--steps 10] [--device cpu] [--threads N] [--json FILE]
+    python benchmarks/training.py [VIEWS ...] [--preset small] [--batch 8] [--steps 10] [--device cpu] [--threads N [--processor-time]]
+        [--json FILE]
 
 Without VIEWS it renders eight procedural objects first. Forward and backward of each phase are added up: backward through the loss ends
 where the render's gradient is there, through the renderer where that of the means is. Every phase ends with the device idle, and batches
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -54,22 +56,29 @@ _OBJECTS = 8
 class Laps:
     """Seconds by phase; a lap ends what began with the lap before."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device, self.seconds = device, defaultdict[str, float](float)
-        self._since = time.perf_counter()
+    def __init__(self, device: torch.device, clock: Callable[[], float]) -> None:
+        self._device, self._clock, self.seconds = device, clock, defaultdict[str, float](float)
+        self._since = clock()
 
     def lap(self, phase: str) -> None:
         """Books the time since the last lap on a phase."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
+        now = self._clock()
         self.seconds[phase] += now - self._since
         self._since = now
 
 
-def step_laps(student: PEPD, batches: StudentBatches, optimiser: torch.optim.Optimizer, average: Average, step: int) -> dict[str, float]:
+def step_laps(
+    student: PEPD,
+    batches: StudentBatches,
+    optimiser: torch.optim.Optimizer,
+    average: Average,
+    step: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Takes one step as the engine does, and returns the seconds of each phase."""
-    laps = Laps(batches.device)
+    laps = Laps(batches.device, clock)
     batch = batches(step)
     laps.lap("data")
 
@@ -114,7 +123,8 @@ def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
     optimiser = torch.optim.AdamW(student.parameters(), lr=1e-4, foreach=True)
     data = replace(StudentDataConfig(), batch=options.batch)
     batches = StudentBatches([open_pack(place, quiet=True) for place in views], data, config.noise_shape, 0, device)
-    each = [step_laps(student, batches, optimiser, average, step) for step in range(_WARM_UP + options.steps)][_WARM_UP:]
+    clock = time.process_time if options.processor_time else time.perf_counter
+    each = [step_laps(student, batches, optimiser, average, step, clock) for step in range(_WARM_UP + options.steps)][_WARM_UP:]
     seconds = {phase: statistics.median(laps[phase] for laps in each) for phase in PHASES}
     total = sum(seconds.values())
     cuda = device.type == "cuda"
@@ -122,8 +132,9 @@ def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
         "preset": options.preset,
         "kind": device.type,
         "device": machine_name(device),
-        "matmul_flops": matmul_rate(device, torch.float32),
+        "matmul_flops": _processor_matmul_rate() if options.processor_time else matmul_rate(device, torch.float32),
         "threads": torch.get_num_threads(),
+        "clock": "processor" if options.processor_time else "wall",
         "batch": options.batch,
         "image_size": data.image_size,
         "bytes_per_parameter": 20,  # weights, gradient, two moments, average, in float32
@@ -136,6 +147,16 @@ def measure(options: argparse.Namespace, views: list[str]) -> dict[str, Any]:
         "steps_per_s": 1 / total,
         "shares": {phase: seconds[phase] / total for phase in PHASES},
     }
+
+
+def _processor_matmul_rate(side: int = 1024) -> float:
+    """As :func:`matmul_rate`, of the time in which the processor was ours."""
+    left, right = torch.randn(2, side, side)
+    torch.mm(left, right)
+    began = time.process_time()
+    for _ in range(10):
+        torch.mm(left, right)
+    return 10 * 2 * side**3 / (time.process_time() - began)
 
 
 def _peak_rss() -> int:
@@ -167,9 +188,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--processor-time", action="store_true", help="on a CPU at work with other things, with --threads 1")
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.processor_time and (options.threads != 1 or options.device != "cpu"):
+        parser.error("--processor-time: threads that wait by spinning count as work; give --threads 1, on a CPU")
     session = SessionConfig(threads=options.threads, device=options.device)
     if session.threads:
         torch.set_num_threads(session.threads)

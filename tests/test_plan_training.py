@@ -31,6 +31,7 @@ RATES = {
     "kind": "cuda",
     "device": "a device",
     "threads": 1,
+    "clock": "wall",
     "batch": 8,
     "sizes": {"parameters": 1e8, "flops": 1e10, "gaussians": 4096, "views": 4, "render_px": 64},
     "bytes_per_parameter": 20,
@@ -87,9 +88,20 @@ def test_rates_of_a_cpu_are_called_that_and_a_faster_device_is_faster_in_all_but
     assert made.data_s == pytest.approx(0.008 * 8)
     assert made.step_s == made.data_s  # 64 samples are made in the time of 64
     text = planner.as_text(rates, wanted, made)
-    assert "measured, on one a processor (cpu, 1 threads)" in text
+    assert "measured, on one a processor (cpu, 1 threads, wall time)" in text
     assert "the planned device 100 times as fast" in text
     assert text.index("measured") < text.index("counted") < text.index("extrapolated") < text.index("assumed")
+
+
+def test_what_is_known_of_the_planned_device_replaces_what_would_be_guessed(planner):
+    """The network of RATES takes 0.2 s for 8 samples of 3 x 10 GFLOP on 10 TFLOP/s: it gets 12 %."""
+    assert planner.share_of(RATES) == pytest.approx(0.12)
+    known = planner.Wanted(sizes(planner), 64, device_flops=1e14, device_share=0.3, render_ms=2.0, data_ms=0.1)
+    made = planner.plan(RATES, known)
+    network, render, loss, optimiser = 3 * 1e10 / (1e14 * 0.3), 2e-3, 0.1 / 8 / 10, 0.01 / 10
+    assert made.compute_s == pytest.approx(8 * (network + render + loss) + optimiser)
+    assert made.data_s == pytest.approx(64 * 1e-4)
+    assert "the network gets of it 0.3; ms to render a sample 2; ms to make one 0.1" in planner.as_text(RATES, known, made)
 
 
 def test_rates_of_an_older_script_are_refused_by_what_is_missing(planner):
