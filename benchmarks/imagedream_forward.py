@@ -34,7 +34,7 @@ def main() -> None:
     began = time.perf_counter()
     with torch.device("meta"):
         unet = imagedream_unet(ImageDreamConfig())
-    torch.nn.Module.to(unet, dtype)  # diffusers' own warns of parts that it has none of
+    torch.nn.Module.to(unet, dtype)  # diffusers' own warns of layers that it has not
     unet.to_empty(device="cpu").eval().requires_grad_(False)
     torch.manual_seed(0)
     for parameter in unet.parameters():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,8 @@ _WARM_UP = 3  # calls before recording, in which libraries choose their kernels 
 def in_precision(teacher: Teacher, precision: Precision) -> Teacher:
     """The same teacher, its noise predictor's weights now in a precision; in bfloat16 channels-last too, as fast convolutions want them."""
     order = torch.preserve_format if precision == "fp32" else torch.channels_last
-    nn.Module.to(teacher.network.unet, dtype=_DTYPES[precision], memory_format=order)  # diffusers' own warns of layers that it has not
+    # not diffusers' own `to`, which warns of layers that it has not; torch's types know of no memory format
+    cast(Any, nn.Module.to)(teacher.network.unet, dtype=_DTYPES[precision], memory_format=order)
     return teacher
 
 

@@ -1,6 +1,7 @@
 """The door between conventions: cameras are the published rows, and what belongs to a view goes with it, in and out."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -90,8 +91,8 @@ def copying_teacher():
     config = ImageDreamConfig(sizes, latent_size=4)
     network = ImageDreamNetwork(config).eval().requires_grad_(False)
     copying = Copying()
-    copying.encoder_hid_proj = network.unet.encoder_hid_proj
-    network.unet = copying
+    copying.encoder_hid_proj = cast(Any, network.unet).encoder_hid_proj
+    cast(Any, network).unet = copying
     return Teacher(network, OpaqueCodec(sizes.vae, 4).eval(), scaled_linear(), {}, "copying"), copying
 
 
@@ -133,6 +134,7 @@ def test_the_whole_map_pairs_noise_and_views():
 def test_the_fronts_index_is_a_setting():
     teacher, copying = copying_teacher()
     network = teacher.network
+    assert isinstance(network, ImageDreamNetwork)
     network.config = replace(network.config, front=3)
     z = torch.randn(1, 4, 4, 4, 4)
     told = network.condition(torch.rand(1, 3, 32, 32), torch.zeros(1, 4, 4, 4))

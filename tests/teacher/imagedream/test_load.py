@@ -8,6 +8,7 @@ import torch
 
 from dd3g.core import canonical_rig
 from dd3g.core.errors import CheckpointError, InputError
+from dd3g.teacher.imagedream.network import ImageDreamNetwork
 from dd3g.teacher.imagedream.sizes import VAESizes
 from dd3g.teacher.teacher import condition_of, decode, encode, epsilon_of, invert, load_teacher, own_networks, sample
 from tests.extras import needs_train
@@ -63,6 +64,7 @@ def test_the_port_is_the_same_network(teacher, tmp_path):
     other = load_teacher(port(tmp_path / "folder", SIZES))
     for name, tensor in teacher.network.state_dict().items():
         assert torch.equal(tensor, other.network.state_dict()[name]), name
+    assert isinstance(other.network, ImageDreamNetwork)
     assert torch.equal(teacher.network.text, other.network.text)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -67,11 +68,11 @@ def test_the_published_network_has_every_name_and_number():
     assert sum(isinstance(p, FoldedAttention) and p.frames == 5 for p in unet.attn_processors.values()) == 16
 
 
-def attention(context=None):
+def attention(context=None) -> Any:  # diffusers' types know its own processors alone
     from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
     torch.manual_seed(1)
-    return Attention(24, context, heads=2, dim_head=12, processor=AttnProcessor2_0()).eval().requires_grad_(False)
+    return cast(Any, Attention)(24, context, heads=2, dim_head=12, processor=AttnProcessor2_0()).eval().requires_grad_(False)
 
 
 def test_folding_views_is_attention_over_their_tokens_in_one_row():
@@ -165,7 +166,7 @@ def test_times_reach_the_sinusoid_as_whole_numbers_whatever_the_network_computes
     network = made(TINY)
     seen = []
     network.unet.time_proj.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
-    network.unet.to(torch.bfloat16)
+    torch.nn.Module.to(network.unet, torch.bfloat16)
     found = ask(network, drawn(1, 4, 4, 4, 4), condition(network, 1), t=981.0)
     assert seen[0].double().unique().tolist() == [981.0]
     assert found.dtype == torch.float32
@@ -174,7 +175,7 @@ def test_times_reach_the_sinusoid_as_whole_numbers_whatever_the_network_computes
 def test_our_ode_is_diffusers_ddim_under_the_documented_configuration():
     from diffusers import DDIMScheduler
 
-    theirs = DDIMScheduler(
+    theirs: Any = DDIMScheduler(
         num_train_timesteps=1000,
         beta_schedule="scaled_linear",
         beta_start=0.00085,

@@ -1,5 +1,7 @@
 """A picture's three preparations against PIL, whose filters the published code uses, and the autoencoder's range."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
@@ -77,13 +79,13 @@ def test_what_is_not_square_is_refused():
 def test_latents_are_the_posteriors_mode_times_the_factor():
     torch.manual_seed(0)
     codec = OpaqueCodec(VAESizes(widths=(32, 32), layers=1), 8).eval().requires_grad_(False)
-    rgb = torch.rand(2, 3, 16, 16)
+    rgb, vae = torch.rand(2, 3, 16, 16), cast(Any, codec.vae)
     latents = codec.encode(rgb)
-    moments = codec.vae.quant_conv(codec.vae.encoder(2 * rgb - 1))
+    moments = vae.quant_conv(vae.encoder(2 * rgb - 1))
     torch.testing.assert_close(latents, moments[:, :4] * SCALE)
     assert torch.equal(latents, codec.encode(rgb))
     made = codec.decode(latents)
-    wanted = (codec.vae.decoder(codec.vae.post_quant_conv(latents / SCALE)) + 1) / 2
+    wanted = (vae.decoder(vae.post_quant_conv(latents / SCALE)) + 1) / 2
     torch.testing.assert_close(made, wanted.clamp(0, 1))
 
 
