@@ -22,7 +22,7 @@ from dd3g.recipes.student import StudentLossConfig, student_recipe
 from dd3g.recipes.student_batches import StudentBatch, StudentDataConfig
 from dd3g.student import PEPDConfig
 from dd3g.student.load import load_student
-from dd3g.training import FitConfig, SessionConfig, fit
+from dd3g.training import FitConfig, Recipe, SessionConfig, fit
 from dd3g.training.journal import read_journal
 
 NoiseMode = Literal["own", "shuffled", "fresh", "zero"]
@@ -66,7 +66,7 @@ def run_cell(bench: Bench, cell: Cell, folder: Path) -> dict[str, Any]:
     )
     assert isinstance(recipe.batch, QuadrupleBatches)
     recipe = replace(recipe, batch=noised(recipe.batch, cell.noise, seed), evaluate=None)
-    fit(recipe, cell.fit, folder / "run", SessionConfig(threads=1, quiet=True))
+    train_whole(recipe, cell.fit, folder / "run")
     trained = time.process_time() - started
 
     torch.set_num_threads(1)
@@ -87,6 +87,16 @@ def run_cell(bench: Bench, cell: Cell, folder: Path) -> dict[str, Any]:
         "train_noise_rms": [one.noise_rms for one in drawn],
         "train_seconds": round(trained, 1),  # of processor time
     }
+
+
+def train_whole(recipe: Recipe, config: FitConfig, run: Path) -> None:
+    """Trains to the last step, or goes on with it.
+
+    Raises:
+        KeyboardInterrupt: A signal ended it before; half a training must not be measured.
+    """
+    if not fit(recipe, config, run, SessionConfig(threads=1, quiet=True))["finished"]:
+        raise KeyboardInterrupt
 
 
 def target_offs(bench: Bench, cell: Cell) -> float:

@@ -21,11 +21,12 @@ from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.distill.explicit import ExplicitWeights, explicit, psnr
 from dd3g.evaluate.experiments.bench import Bench
+from dd3g.evaluate.experiments.cell import train_whole
 from dd3g.evaluate.experiments.world import NOVEL_VIEWS, RIG_VIEWS, World, world_cameras
 from dd3g.render import rasterize
 from dd3g.student.config import PlainDecodingConfig
 from dd3g.student.plain_decoding import PlainDecoder
-from dd3g.training import FitConfig, Recipe, SessionConfig, fit
+from dd3g.training import FitConfig, Recipe
 from dd3g.training.journal import read_journal
 
 _TOKENS_SPREAD = 0.5  # of the shapes' own tokens at the start
@@ -82,7 +83,7 @@ def run_shapes(bench: Bench, config: ShapeFit, folder: Path) -> dict[str, Any]:
         save_file(table.state_dict(), path)
 
     recipe = Recipe("shapes", {"shapes": config.shapes, "world": bench.world.digest}, network, batch, losses, export)
-    fit(recipe, config.fit, folder / "run", SessionConfig(threads=1, quiet=True))
+    train_whole(recipe, config.fit, folder / "run")
     network.load_state_dict(load_file(folder / "run" / "last.safetensors"))
     white, rows, pictures = torch.ones(3), [], []
     for number in range(config.shapes):
