@@ -3,6 +3,7 @@
 dd3g collect photos/ --teacher teacher.safetensors --draws 8 --out quadruples           noise is drawn and followed to views
 dd3g collect views --invert --teacher teacher.safetensors --out quadruples-real         real views are followed back to their noise
 dd3g collect photos/ --teacher sd-v2.1-base-4view-ipmv.pt --out quadruples              ImageDream draws: 4 views of 256 px over a grey
+dd3g collect photos/ --teacher CKPT --solver unipc --steps 20 --dtype bf16 --out quick  fewer steps to the same end, in half precision
 """
 
 from __future__ import annotations
