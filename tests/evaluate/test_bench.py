@@ -16,7 +16,7 @@ from dd3g.evaluate.bench_student import CA, EXTRACTION, MU, SQ, TOKENS_IN, bar_o
 from dd3g.evaluate.flops import counting, flops_of
 from dd3g.student import PEPD
 from dd3g.student.config import PlainDecodingConfig
-from dd3g.student.presets import tiny
+from dd3g.student.presets import paper, tiny
 from tests.extras import needs_train
 from tests.student.test_given_tokens import SIBLING, TOKENS
 
@@ -176,3 +176,13 @@ def test_a_call_of_imagedreams_network_is_counted_as_published():
         once += flops_of(lambda: network._tokens(network.text, torch.zeros(1, 257, 1280)))
         step = flops_of(lambda: predict_views(network.unet, torch.zeros(1, 4, 4, 32, 32), torch.zeros(1), told))
     assert step + 5 * once == 1_090_956_451_840
+
+
+def test_the_papers_size_counted_without_computing_it():
+    """What docs/sizes.md says of `paper`; a pass on "meta" goes through the whole student."""
+    config = paper()
+    with torch.device("meta"):
+        student = PEPD(config)
+        noise, image, tokens = torch.zeros(1, *config.noise_shape), torch.zeros(1, 4, 256, 256), torch.zeros(1, 257, 1280)
+        counted = flops_of(lambda: student.decode(noise, torch.zeros(1, 4, 16), image, image_tokens=tokens))
+    assert counted / 1e9 == pytest.approx(258.281, abs=1e-3)

@@ -6,6 +6,7 @@ Other orders, all taps at the end, and two branches are there to be compared wit
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
@@ -82,7 +83,8 @@ class PlainDecoder(nn.Module):
         return {"rgb": torch.sigmoid(self._tap(self.c_tap, tapped, 3)), "opacities": torch.sigmoid(self._tap(self.alpha_tap, tapped))}
 
     def _tap(self, layer: nn.Linear, tapped: Tensor, *shape: int) -> Tensor:
-        with torch.autocast(tapped.device.type, enabled=False):
+        kind = tapped.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():  # "meta" has none
             return layer(tapped.to(layer.weight.dtype)).unflatten(-1, (self.config.gaussians_per_token, *shape))
 
 
