@@ -148,7 +148,8 @@ def test_runs_views_and_quadruples_are_told(dd3g, tmp_path, model):
     assert (said["what"], said["facts"]["step"], said["facts"]["steps"]) == ("training run", 4, 9)
     assert [one["what"] for one in said["holds"]] == ["student"]
     (run / "last.safetensors").write_bytes(b"\x00" * 99)
-    told(dd3g, run, status=2)  # what it holds counts
+    said = told(dd3g, run, status=2)  # what it holds counts
+    assert [one["what"] for one in said["holds"]] == ["student", "unknown"]
     (tmp_path / "views" / "cup").mkdir(parents=True)
     (tmp_path / "views" / "cup" / "object.json").write_text("{}")
     assert told(dd3g, tmp_path / "views")["facts"] == {"objects": 1}

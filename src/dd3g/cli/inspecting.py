@@ -62,13 +62,19 @@ def describe(place: str) -> Description:
 def _file(path: Path) -> Description:
     if path.suffix == ".safetensors" and (header := read_model_header(path)):
         return _model(path, header)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if "archive.json" in archive.namelist():
-                return Description(str(path), "archive of views")
+    if zipfile.is_zipfile(path) and "archive.json" in _names(path):
+        return Description(str(path), "archive of views")
     if path.suffix != ".safetensors" and set(open_stored(path).others) >= _STATE:
         return Description(str(path), "training state", facts={"of": "a run: `dd3g train` with the same --out goes on from it"})
     return _imagedream(find(path))
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return []  # whoever opens it next says what is wrong
 
 
 def _folder(path: Path) -> Description:
@@ -133,7 +139,7 @@ def _run(path: Path) -> Description:
     from dd3g.training.compare import summarise
 
     run = summarise(path)
-    models = tuple(_file(file) for file in (path / "model.safetensors", path / "last.safetensors") if is_file(file))
+    models = tuple(describe(str(file)) for file in (path / "model.safetensors", path / "last.safetensors") if is_file(file))
     facts = {"recipe": run.kind, "step": run.step, "steps": run.steps, "best": run.best}
     return Description(str(path), "training run", None, facts, holds=models)
 

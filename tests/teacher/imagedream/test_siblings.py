@@ -141,6 +141,19 @@ def test_what_is_no_checkpoint_is_said_in_one_sentence(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_a_byte_that_is_wrong_makes_one_sentence_and_no_traceback(tmp_path, suffix):
+    file = tmp_path / f"x.{suffix}"
+    save = torch.save if suffix == "pt" else save_file
+    save({NET + "input_blocks.0.0.weight": torch.zeros(2, 4, 3, 3), "vae_model.quant_conv.bias": torch.zeros(2)}, file)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(file)
+        assert "\n" not in str(caught.value)
+
+
 def test_our_own_models_are_told_apart():
     with pytest.raises(CheckpointError, match="a network of dd3g's own, not ImageDream"):
         read_checkpoint(bundled("codec"))

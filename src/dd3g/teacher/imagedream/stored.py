@@ -101,16 +101,17 @@ def _open_safetensors(path: Path) -> Stored:
 
 
 def _open_torch(path: Path, *, mapped: bool) -> Stored:
+    if mapped and not zipfile.is_zipfile(path):  # its table of contents stands at the end
+        raise CheckpointError(f"{path}: a torch file that is cut off; fetch it again")
     try:
-        if mapped and not zipfile.is_zipfile(path):  # its table of contents stands at the end
-            raise CheckpointError(f"{path}: a torch file that is cut off; fetch it again")
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path}: holds more than tensors, or is damaged, and nothing of it was run; give a file of tensors alone"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: a damaged torch file ({str(error).splitlines()[0]}); fetch it again") from None
+    except Exception as error:  # torch raises whatever a damaged pickle makes it stumble over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"{path}: a damaged torch file ({reason}); fetch it again") from None
     held: Any = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(held, dict):
         raise CheckpointError(f"{path}: a torch file that holds a {type(held).__name__}; expected a dictionary of tensors")
