@@ -3,7 +3,7 @@
 dd3g bench                                                       the student "small" on this CPU, with random weights
 dd3g bench --model run/model.safetensors --repeats 20
 dd3g bench --preset paper paper-65k paper-32k --device cuda --dtype bf16 --tower --bar 20
-dd3g bench --teacher imagedream --device cuda --dtype bf16 --graphs --batch 8 --json > rates.json
+dd3g bench --teacher imagedream --device cuda --dtype bf16 --graphs --batch 8 --json      its output kept as rates.json
 dd3g bench --plan 100000 --rates rates.json --gpus 8             GPU hours and bytes of so many quadruples, from those rates
 """
 
