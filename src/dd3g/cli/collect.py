@@ -14,9 +14,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("sources", nargs="+", metavar="IMAGES_OR_VIEWS", help="pictures or folders of them; or folders of `dd3g objects`")
-    parser.add_argument(
-        "--teacher", required=True, metavar="CKPT", help="a teacher that `dd3g teach unet` made, or ImageDream's checkpoint"
-    )
+    parser.add_argument("--teacher", required=True, metavar="CKPT", help="a teacher of ours (dd3g teach unet), or ImageDream's checkpoint")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the collection; gone on with if it exists")
     parser.add_argument("--invert", action="store_true", help="views are the truth, and the noise that the ODE ties to them is found")
     parser.add_argument("--draws", type=int, default=None, help="of each input (default: 8); with --invert sets of views (default: 1)")
