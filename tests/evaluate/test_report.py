@@ -192,6 +192,14 @@ def test_ticks_are_round_even_and_hold_the_range(low, width):
     assert len({tick_text(m, marks) for m in marks}) == len(marks)  # neighbours are told apart
 
 
+@pytest.mark.parametrize(
+    ("values", "texts"), [((14.13, 14.42), {"14.13", "14.42"}), ((0.8, 0.1), {"0.800", "0.100"}), ((1200.0, 300.0), {"1200", "300"})]
+)
+def test_bars_say_numbers_that_tell_them_apart(values, texts):
+    svg = chart(Bars("t", [(f"bar {k}", Interval(value)) for k, value in enumerate(values)]))
+    assert texts <= {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
+
+
 def test_an_axis_keeps_its_ends():
     axis = Axis(10, 1000, 5.0, 25.0, log=True)
     assert [axis.place(v) for v in (10, 100, 1000)] == pytest.approx([5, 15, 25])

@@ -264,9 +264,10 @@ def _interval(found: Interval, digits: int) -> str:
 
 
 def _digits(values: Sequence[float]) -> int:
-    """Decimals that show three figures of the largest value."""
-    largest = max((abs(v) for v in values), default=0.0)
-    return 3 if largest == 0 else min(max(2 - math.floor(math.log10(largest)), 0), 6)
+    """Decimals that show three figures of the largest value, and two of how far the values lie apart."""
+    largest, apart = max((abs(v) for v in values), default=0.0), max(values, default=0.0) - min(values, default=0.0)
+    wanted = [most - math.floor(math.log10(size)) for most, size in ((2, largest), (1, apart)) if size > 0]
+    return min(max([*wanted, 0]), 6) if wanted else 3
 
 
 def _short(text: str, width: float) -> str:
