@@ -89,6 +89,7 @@ def test_a_student_learns_from_it(drawn, checkpoint, tmp_path, monkeypatch):
 
     student = load_student(tmp_path / "run" / "last.safetensors").network
     assert student.config.noise_shape == (4, 4, 32, 32)
+    assert student.config.extraction.guidance == 5.0  # what was drawn with, and no other was learnt
     monkeypatch.setattr(student, "decode", stop)
     with pytest.raises(Stopped) as stopped:
         infer(student, torch.rand(4, 64, 64), NoiseKey("any", 0), elevation_deg=0.0, distance=1.5)

@@ -31,7 +31,6 @@ from dd3g.training import FitConfig, SessionConfig, check_device, fit
 from dd3g.training.tuning import tuned
 
 _ADAPTED = ("extraction", "decoder")  # what --lora updates
-_ASKED_GUIDANCE = 1.0  # of generation: the ODE that inverted, true views hang on
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,9 @@ def run_student(options: StudentRunOptions, out: str | os.PathLike[str], session
     load = functools.cache(load_teacher)  # one in memory, whatever it is asked for
     collections, teacher = _collections(folders, options, session, load)
     if collections and config.model.extraction.guidance is None:
-        extraction = replace(config.model.extraction, guidance=_ASKED_GUIDANCE)
+        # what generation asks for is among what is learnt: 1, the ODE that inverted, true views hang on, or the least that was drawn with
+        asked = min(decoded.collection.plan.guidance for decoded in collections)
+        extraction = replace(config.model.extraction, guidance=asked)
         config = replace(config, model=replace(config.model, extraction=extraction))
     if teacher is not None and any(decoded.collection.plan.kind == "draw" for decoded in collections):
         config = replace(config, model=replace(config.model, rig_elevation_deg=teacher.elevation_deg))
