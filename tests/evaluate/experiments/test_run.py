@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from dd3g.core.errors import InputError
-from dd3g.evaluate.experiments import experiment, run, scale
+from dd3g.evaluate.experiments import cell, experiment, run, scale
 from dd3g.evaluate.experiments.bench import Bench, cell_folder
 from dd3g.evaluate.experiments.cell import noised
 from dd3g.evaluate.experiments.draws import DrawPlan
 from dd3g.evaluate.experiments.experiment import run_arm
 from dd3g.evaluate.experiments.findings import write_findings
+from dd3g.evaluate.experiments.gradients import GradientProbe, run_probe
 from dd3g.evaluate.experiments.hidden import WAYS, body, completed
 from dd3g.evaluate.experiments.run import ExperimentOptions, run_experiment
 from dd3g.evaluate.experiments.source import exact_source, recognised
@@ -110,7 +111,7 @@ def test_what_is_finished_is_not_done_again_and_experiments_share_it(bench, out,
     monkeypatch.setattr(experiment, "run_cell", fail)
     again = run_experiment("noise", QUIET, out)
     assert again["arms"]["own"]["images"] == first["arms"]["own"]["images"]
-    assert run_arm(bench, LEAST.base(), 0)["images"] == first["arms"]["own"]["images"]
+    assert [run_arm(bench, LEAST.base(), 0)["images"]] == first["arms"]["own"]["images"]
 
 
 def test_a_killed_cell_goes_on_to_the_same_figures(bench, out, tmp_path, monkeypatch):
@@ -136,20 +137,38 @@ def test_a_killed_cell_goes_on_to_the_same_figures(bench, out, tmp_path, monkeyp
     assert gone_on["images"] == whole["images"]
 
 
-@pytest.mark.parametrize("name", ["gradients", "shapes", "interpolation"])
+def test_half_a_training_is_not_measured(bench, tmp_path, monkeypatch):
+    """A signal ends a training after the step in hand, with everything saved and nothing raised."""
+    other = Bench(bench.world, bench.source, tmp_path, quiet=True)
+    monkeypatch.setattr(cell, "fit", lambda *_: {"finished": False})
+    with pytest.raises(KeyboardInterrupt):
+        run_arm(other, LEAST.base(), 0)
+    assert not list(tmp_path.glob("cells/*/result.json"))
+
+
+@pytest.mark.parametrize("name", ["shapes", "interpolation"])
 def test_experiments_of_other_kinds_run(name, bench, out):
     results = run_experiment(name, QUIET, out)
     assert results["findings"]
     assert all(np.isfinite(finding["difference"]["mean"]) for finding in results["findings"])
 
 
+def test_at_low_noise_the_exact_teacher_points_from_blurred_views_to_the_truth(bench, tmp_path):
+    (row,) = run_probe(bench, GradientProbe(100, inputs=1, draws=4), 0, tmp_path)["images"]
+    assert row["auc"] == 1.0
+    assert row["cosine_truth_blurred"] > 0.99
+    assert 0 <= row["noise_share_blurred"] < 0.05
+    assert (tmp_path / "renders.png").is_file()
+
+
 def test_findings_say_what_was_not_run_and_keep_comments(bench, out, tmp_path):
-    run_experiment("noise", QUIET, out)
+    results = run_experiment("noise", QUIET, out)
     page = tmp_path / "findings.md"
     write_findings(out, page)
     text = page.read_text()
     assert "Not run yet: `dd3g experiment order --scale small`" in text
-    assert text.count("(tiny: says nothing)") == 6  # of tiny's six findings
+    for finding in results["findings"]:
+        assert f"{finding['text']} | not seen (tiny: says nothing)" in text
     page.write_text(text.replace("<!-- comment noise -->\n", "<!-- comment noise -->\nWe looked at it twice.\n"))
     write_findings(out, page)
     assert "We looked at it twice." in page.read_text()

@@ -15,8 +15,8 @@ from dd3g.core.files import make_folder, read_json, write_atomically
 from dd3g.evaluate.experiments.experiment import Experiment
 from dd3g.evaluate.experiments.presets import EXPERIMENTS, experiment_of
 from dd3g.evaluate.experiments.scale import SCALES
-from dd3g.evaluate.experiments.writing import figures_of, table_of
-from dd3g.evaluate.report import Report, Section, markdown
+from dd3g.evaluate.experiments.writing import figures_of, opened, table_of
+from dd3g.evaluate.report import Gallery, Report, Section, markdown
 
 _HEAD = """# Findings
 
@@ -26,6 +26,7 @@ are people's. A verdict is computed: **confirmed** where the 95 % interval over 
 at least the margin and every seed says so; **contradicted** where the interval lies on the other side whole and every seed says so;
 **not seen** otherwise. All of it holds at this scale and no other: students of 1.1 million parameters, 64 px, 900 steps.
 """
+_SHOWN, _WIDE = 2, 620  # arms whose pictures are shown; px
 _COMMENT = re.compile(r"<!-- comment ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
@@ -41,7 +42,7 @@ def write_findings(out: str | os.PathLike[str], page: str | os.PathLike[str]) ->
     found = {name: _results(Path(out) / name / "results.json") for name in EXPERIMENTS}
     parts = [_HEAD, _summary(found)]
     for name, results in found.items():
-        parts.append(_section(name, results, before.get(name, ""), target.parent))
+        parts.append(_section(name, results, before.get(name, ""), Path(out), target.parent))
     with write_atomically(target) as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
 
@@ -65,7 +66,7 @@ def _summary(found: dict[str, dict[str, Any] | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(name: str, results: dict[str, Any] | None, comment: str, folder: Path) -> str:
+def _section(name: str, results: dict[str, Any] | None, comment: str, out: Path, folder: Path) -> str:
     experiment = experiment_of(name, SCALES[results["setup"]["scale"] if results else "small"]())
     parts = [f"## {name}\n", f"**{experiment.title}.** {experiment.question}\n"]
     if results is None:
@@ -73,7 +74,7 @@ def _section(name: str, results: dict[str, Any] | None, comment: str, folder: Pa
     else:
         setup = results["setup"]
         parts.append(f"{setup['seeds']} seeds, {setup['teacher']}, scale {setup['scale']}. Arms differ in: {experiment.differs}.\n")
-        parts.append(_charts(name, experiment, results, folder))
+        parts.append(_charts(name, experiment, results, out, folder))
         parts += [f"- {finding['sentence']}" for finding in results["findings"]]
         if experiment.note:
             parts.append(f"\n{experiment.note}\n")
@@ -81,9 +82,11 @@ def _section(name: str, results: dict[str, Any] | None, comment: str, folder: Pa
     return "\n".join(parts)
 
 
-def _charts(name: str, experiment: Experiment, results: dict[str, Any], folder: Path) -> str:
-    """The charts and the table as Markdown, their files written beside the page."""
+def _charts(name: str, experiment: Experiment, results: dict[str, Any], out: Path, folder: Path) -> str:
+    """Charts, table and two arms' pictures as Markdown, their files written beside the page."""
     blocks = [*figures_of(experiment, results), table_of(experiment, results)]
+    sheets = [(arm, out / about["picture"]) for arm, about in results["arms"].items()][:_SHOWN]
+    blocks.append(Gallery([(f"{arm}, seed 0", opened(path)) for arm, path in sheets if path.is_file()], _WIDE))
     text, files = markdown(Report("", [Section("", blocks)]), f"findings/{name}")
     place = make_folder(folder / "findings" / name)
     for file, content in files.items():

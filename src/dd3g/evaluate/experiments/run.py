@@ -69,6 +69,7 @@ def run_experiment(name: str, options: ExperimentOptions, out: str | os.PathLike
     progress.close()
     images = {arm: [one["images"] for one in each] for arm, each in found.items()}
     findings = [judge(claim, images) for claim in experiment.claims if _known(claim.measure, images[claim.arm])]
+    pictures = {arm: arm_folder(bench, experiment.arms[arm], 0) / "renders.png" for arm in experiment.arms}
     measures = [m for m in experiment.measures if _known(m, images[next(iter(images))])]
     results = {
         "experiment": name,
@@ -82,6 +83,7 @@ def run_experiment(name: str, options: ExperimentOptions, out: str | os.PathLike
                 "train_seconds": [one["train_seconds"] for one in each if "train_seconds" in one],
                 "train_noise_rms": each[0].get("train_noise_rms"),
                 "curves": [one["curve"] for one in each if "curve" in one],
+                "picture": os.path.relpath(pictures[arm], out),
                 "images": images[arm],
             }
             for arm, each in found.items()
@@ -94,7 +96,6 @@ def run_experiment(name: str, options: ExperimentOptions, out: str | os.PathLike
     folder = make_folder(Path(out) / name)
     sweep_partial(folder)
     write_json(folder / "results.json", results)
-    pictures = {arm: arm_folder(bench, experiment.arms[arm], 0) / "renders.png" for arm in experiment.arms}
     write_report(report_of(experiment, results, findings, pictures, bench.world), folder)
     return results
 

@@ -31,7 +31,7 @@ def report_of(
         world: Whose inputs they are.
     """
     setup = results["setup"]
-    shown = [(arm, _opened(path)) for arm, path in pictures.items() if path.is_file()]
+    shown = [(arm, opened(path)) for arm, path in pictures.items() if path.is_file()]
     return Report(
         experiment.title,
         (
@@ -117,6 +117,7 @@ def _rule() -> str:
     )
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """A picture from its file."""
     with Image.open(path) as picture:
         return picture.convert("RGB")
