@@ -55,8 +55,8 @@ CONTROLS = {  # arm -> the same without its change
     "diversity": "explicit",  # row 6
     "own noise": "joint",  # row 7
     "statistics": "explicit",  # row 16
-    "joint, statistics": "joint",  # row 16
-    "joint, no rescale": "joint",  # row 16 the other way round
+    "joint with statistics": "joint",  # row 16
+    "joint without rescale": "joint",  # row 16 the other way round
 }
 _TURN_DEG = 45.0
 _LOOKED_AT = 2  # draws of an input for what costs more than rendering
@@ -119,8 +119,8 @@ def arms_of(base: Cell) -> dict[str, Cell]:
         "diversity": with_loss(diversity=0.5),
         "statistics": with_loss(statistics=0.5),
         "own noise": with_loss(implicit=replace(joint, noise="own")),
-        "joint, statistics": with_loss(implicit=replace(joint, statistics=1.0)),
-        "joint, no rescale": with_loss(implicit=replace(joint, rescale=0.0)),
+        "joint with statistics": with_loss(implicit=replace(joint, statistics=1.0)),
+        "joint without rescale": with_loss(implicit=replace(joint, rescale=0.0)),
     }
 
 
@@ -211,11 +211,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)  # networks this small wait more than they compute
     scale = small()
-    world = open_world(scale.world, options.out / "data")
-    bench = Bench(world, exact_source(world), options.out)
     cells = arms_of(replace(scale, steps=options.steps).base())
     asked = [name.strip() for name in options.only.split(",")] if options.only else list(cells)
+    unknown = set(asked) - set(cells)
+    if unknown:
+        parser.error(f"--only: {', '.join(sorted(unknown))} is none of {', '.join(cells)}")
     wanted = [name for name in cells if name in asked or any(CONTROLS.get(one) == name for one in asked)]
+    world = open_world(scale.world, options.out / "data")
+    bench = Bench(world, exact_source(world), options.out)
     try:
         lpips = load_lpips("squeeze")
     except WeightsError as error:
@@ -230,7 +233,7 @@ def main() -> None:
             found.setdefault(name, []).append(measured(place, cells[name], seed, unseen, lpips))
             print(f"{name}, seed {seed}: " + ", ".join(f"{k} {np.mean(v):.4f}" for k, v in found[name][-1].items()), flush=True)
     table = {name: {k: float(np.mean([one[k] for one in each])) for k in each[0]} for name, each in found.items()}
-    differences = {name: compared(found[name], found[CONTROLS[name]]) for name in found if name in CONTROLS}
+    differences = {name: compared(found[name], found[CONTROLS[name]]) for name in found if CONTROLS.get(name) in found}
     about = {"steps": options.steps, "seeds": options.seeds, "held_out": scale.world.held_out, "world": world.digest}
     write_json(options.out / "remedies.json", {**about, "arms": table, "minus_control": differences})
     for name, each in differences.items():
