@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="which; `all` for every one; --list names them")
     parser.add_argument("--scale", choices=("tiny", "small"), default="tiny", help="tiny: does it run; small: figures (default: tiny)")
     parser.add_argument("--seeds", type=int, metavar="N", help="students of each arm (default: 1 at tiny, 3 at small)")
+    parser.add_argument("--steps", type=int, metavar="N", help="of each training (default: 4 at tiny, 900 at small); another folder then")
     parser.add_argument("--out", default="out/experiments", metavar="DIR", help="folder of all experiments (default: out/experiments)")
     parser.add_argument("--teacher", metavar="CKPT", help="a trained teacher of 64 px in the place of the exact one")
     parser.add_argument("--guidance", type=float, metavar="W", help="of its draws (default: 3)")
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             "--guidance: says nothing beside the exact teacher, which draws its world as it is; leave it out, or give --teacher"
         )
-    wanted = ExperimentOptions(options.scale, options.seeds, options.teacher, options.guidance or 3.0, options.quiet)
+    wanted = ExperimentOptions(options.scale, options.seeds, options.teacher, options.guidance or 3.0, options.steps, options.quiet)
     names = () if options.name is None else EXPERIMENTS if options.name == "all" else (options.name,)
     found = {}
     for name in names:

@@ -181,6 +181,7 @@ def test_findings_say_what_was_not_run_and_keep_comments(bench, out, tmp_path):
         ("colour", ExperimentOptions(), "known are noise, verification"),
         ("noise", ExperimentOptions(scale="large"), "known are tiny, small"),
         ("noise", ExperimentOptions(seeds=0), "at least 1"),
+        ("noise", ExperimentOptions(steps=0), "at least 1"),
     ],
 )
 def test_wrong_wishes_are_refused_before_anything_is_made(name, options, match, tmp_path):

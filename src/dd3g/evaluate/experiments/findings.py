@@ -68,7 +68,7 @@ def _summary(found: dict[str, dict[str, Any] | None]) -> str:
 
 def _section(name: str, results: dict[str, Any] | None, comment: str, out: Path, folder: Path) -> str:
     experiment = experiment_of(name, SCALES[results["setup"]["scale"] if results else "small"]())
-    parts = [f"## {name}\n", f"**{experiment.title}.** {experiment.question}\n"]
+    parts = [f"## {name}\n", f"**{experiment.title}{'' if experiment.title.endswith('?') else '.'}** {experiment.question}\n"]
     if results is None:
         parts.append(f"Not run yet: `dd3g experiment {name} --scale small`.\n")
     else:
@@ -85,7 +85,7 @@ def _section(name: str, results: dict[str, Any] | None, comment: str, out: Path,
 def _charts(name: str, experiment: Experiment, results: dict[str, Any], out: Path, folder: Path) -> str:
     """Charts, table and two arms' pictures as Markdown, their files written beside the page."""
     blocks = [*figures_of(experiment, results), table_of(experiment, results)]
-    sheets = [(arm, out / about["picture"]) for arm, about in results["arms"].items()][:_SHOWN]
+    sheets = [(arm, out / about["picture"]) for arm, about in results["arms"].items()][: _SHOWN if experiment.over is None else 1]
     blocks.append(Gallery([(f"{arm}, seed 0", opened(path)) for arm, path in sheets if path.is_file()], _WIDE))
     text, files = markdown(Report("", [Section("", blocks)]), f"findings/{name}")
     place = make_folder(folder / "findings" / name)

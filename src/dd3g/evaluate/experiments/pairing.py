@@ -33,6 +33,7 @@ def noise(scale: Scale) -> Experiment:
         },
         claims=(
             Claim("own noise beats other draws' noise", "own", "shuffled", "own_db"),
+            Claim("own noise makes a smaller squared error than other draws' noise", "own", "shuffled", "mse_ratio", lower=True),
             Claim("own noise beats noise of no draw", "own", "fresh", "own_db"),
             Claim("own noise beats none", "own", "zero", "own_db"),
             Claim("with own noise the right draw is found", "own", chance, "found"),

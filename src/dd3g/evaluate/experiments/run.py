@@ -37,6 +37,7 @@ class ExperimentOptions:
     seeds: int | None = None  # None: the scale's own number
     teacher: str | None = None  # None: the exact one
     guidance: float = 3.0  # of a trained teacher's draws
+    steps: int | None = None  # of each training; None: the scale's own number
     quiet: bool = False
 
 
@@ -54,7 +55,10 @@ def run_experiment(name: str, options: ExperimentOptions, out: str | os.PathLike
         raise InputError(f"--scale {options.scale}: unknown; known are {', '.join(SCALES)}")
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds: found {options.seeds}, expected at least 1")
+    if options.steps is not None and options.steps < 1:
+        raise InputError(f"--steps: found {options.steps}, expected at least 1")
     scale = SCALES[options.scale]()
+    scale = scale if options.steps is None else replace(scale, steps=options.steps)
     experiment_of(name, scale)  # refused before anything is made
     scale, bench = _bench(scale, options, Path(out))
     experiment = experiment_of(name, scale)
