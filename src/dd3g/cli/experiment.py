@@ -48,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             "--guidance: says nothing beside the exact teacher, which draws its world as it is; leave it out, or give --teacher"
         )
-    wanted = ExperimentOptions(options.scale, options.seeds, options.teacher, options.guidance or 3.0, options.steps, options.quiet)
+    wanted = ExperimentOptions(
+        options.scale, options.seeds, options.teacher, 3.0 if options.guidance is None else options.guidance, options.steps, options.quiet
+    )
     names = () if options.name is None else EXPERIMENTS if options.name == "all" else (options.name,)
     found = {}
     for name in names:
