@@ -39,13 +39,14 @@ from dd3g.evaluate.experiments.cell import Cell
 from dd3g.evaluate.experiments.draws import Drawn, DrawPlan
 from dd3g.evaluate.experiments.experiment import arm_folder, run_arm
 from dd3g.evaluate.experiments.hidden import WAYS, body, completed
-from dd3g.evaluate.experiments.scale import small
+from dd3g.evaluate.experiments.scale import Scale, small
 from dd3g.evaluate.experiments.source import exact_source
-from dd3g.evaluate.experiments.world import NOVEL_VIEWS, World, open_world
+from dd3g.evaluate.experiments.world import NOVEL_VIEWS, World, WorldConfig, open_world
 from dd3g.evaluate.intervals import bootstrap
 from dd3g.objects import SKY, render_views
 from dd3g.render import rasterize
 from dd3g.student import PEPD
+from dd3g.student.config import PlainDecodingConfig
 from dd3g.student.load import load_student
 
 CONTROLS = {  # arm -> the same without its change
@@ -201,6 +202,13 @@ def measured(bench: Bench, cell: Cell, seed: int, unseen: dict[tuple[int, int], 
     return figures_of([a | b for a, b in zip(result["images"], read_json(kept), strict=True)])
 
 
+def _scale(steps: int) -> Scale:
+    """The experiments' small size, with a world, draws and splats of our own."""
+    scale = small()
+    model = replace(scale.model, decoding=PlainDecodingConfig(gaussians_per_token=32))
+    return replace(scale, world=WorldConfig(train=96, held_out=16), model=model, draws=32, held_out_draws=8, batch=16, steps=steps)
+
+
 def main() -> None:
     """Runs the arms and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -210,8 +218,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="arms, with their controls")
     options = parser.parse_args()
     torch.set_num_threads(1)  # networks this small wait more than they compute
-    scale = small()
-    cells = arms_of(replace(scale, steps=options.steps).base())
+    scale = _scale(options.steps)
+    cells = arms_of(scale.base())
     asked = [name.strip() for name in options.only.split(",")] if options.only else list(cells)
     unknown = set(asked) - set(cells)
     if unknown:
