@@ -1,6 +1,6 @@
 """What tests of the factory need beside the package: the extra `train`, which `dev` (and so `make test`) always brings.
 
-Modules are looked for and not imported: diffusers brings Triton, which tests/render/test_gpu.py must be the first to import.
+Modules are looked for and not imported: diffusers takes seconds.
 """
 
 from importlib.util import find_spec

@@ -7,6 +7,7 @@ import torch
 
 from dd3g.cli.main import main
 from dd3g.core.errors import WeightsError
+from dd3g.encoders import ImageEncoder
 from dd3g.recipes.encoder import EncoderLossConfig, EncoderTask, encoder_losses, encoder_recipe, slope_loss
 from dd3g.recipes.student import surface_grid, surface_loss
 from dd3g.recipes.student_batches import StudentBatches, StudentDataConfig
@@ -72,6 +73,7 @@ def test_semantics_are_a_term_of_their_own(pack):
     assert set(terms) == {"surfaces", "slopes", "camera", "semantics"}
     terms["semantics"].backward()
     assert task.tie.weight.grad is not None
+    assert isinstance(task.student.encoder, ImageEncoder)
     reached = task.student.encoder.to_tokens.weight.grad
     assert reached is not None
     assert reached.any()

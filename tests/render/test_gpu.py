@@ -6,7 +6,6 @@ On a machine with a GPU test_agreement.py runs the compiled kernels on the large
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
 
 import pytest
@@ -19,9 +18,6 @@ from dd3g.render.reference import stable_pixels
 from tests.render.scenes import FIELDS, device_of, fog, gradients, leaves, shell, two_views
 from tests.render.test_agreement import Case, draw, needles
 
-if not torch.cuda.is_available():
-    # read when the kernels' module is imported, so before anything draws with them
-    os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton")
 
 SMALL = {

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-# In a process of its own: in this one Triton may be set to interpret, or must still be imported so by test_gpu.py.
+# In a process of its own: in this one Triton is set to interpret.
 _COMPILE = """
 import torch, triton
 from triton.backends.compiler import GPUTarget

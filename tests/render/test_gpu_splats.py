@@ -5,7 +5,6 @@ Compositing is what takes the interpreter's time. These tests see more Gaussians
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import pytest
@@ -20,8 +19,6 @@ from dd3g.render.validation import prepare_scenes
 from tests.render.scenes import FIELDS, device_of, fog, gradients, joined, leaves, one_gaussian, shell, two_views
 from tests.render.test_agreement import Case, needles
 
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels' modules are imported
 pytest.importorskip("triton")
 
 from dd3g.render.gpu.autograd import project

@@ -178,4 +178,4 @@ def test_a_cuda_graph_draws_what_plain_calls_draw(precision):
     for count, seed in ((2, 1), (2, 5), (1, 7)):
         arguments = (pictures(count, seed).cuda(), CAMERAS.to("cuda"), drawn(count, 4, 4, 6, 6, seed=seed).cuda())
         wanted = sample(plain, *arguments, guidance=3.0, steps=5)
-        torch.testing.assert_close(sample(fast, *arguments, guidance=3.0, steps=5), wanted, rtol=0, atol=1e-4 * wanted.abs().max())
+        torch.testing.assert_close(sample(fast, *arguments, guidance=3.0, steps=5), wanted, rtol=0, atol=1e-4 * wanted.abs().max().item())

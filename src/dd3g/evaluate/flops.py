@@ -11,21 +11,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
-
-
-def _cpu_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-# torch's own table knows the GPU's fused attentions and not the CPU's, which would then count as nothing
-_MORE = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention}
 
 
 @contextmanager
 def counting() -> Iterator[Callable[[], int]]:
     """Within it, the function that is handed out tells how many FLOP there have been."""
-    with FlopCounterMode(display=False, custom_mapping=_MORE) as counter:
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count  # brings Triton, where there is one
+
+    def cpu_attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+        return sdpa_flop_count(query, key, value)
+
+    # torch's own table knows the GPU's fused attentions and not the CPU's, which would then count as nothing
+    more = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: cpu_attention}
+    with FlopCounterMode(display=False, custom_mapping=more) as counter:
         yield counter.get_total_flops
 
 
