@@ -25,7 +25,7 @@ test: $(VENV)/dev ## all tests under 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/dev ## what takes longer: overfitting, long runs
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist load
 
 check: $(VENV)/dev ## format, lint, types, import directions
 	$(BIN)/ruff format --check .
