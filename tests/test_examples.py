@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,23 +10,16 @@ import pytest
 
 from dd3g.formats import ply
 from tests.extras import needs_train
+from tests.load_script import script_fixture
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+fit_views = script_fixture("examples/fit_views.py")
 
 
 @needs_train
-def test_gaussians_at_random_places_become_the_object_that_pictures_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example("fit_views").main(["--gaussians", "1500", "--steps", "120", "--size", "48", "--out", str(tmp_path)])
+def test_gaussians_at_random_places_become_the_object_that_pictures_show(
+    fit_views: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit_views.main(["--gaussians", "1500", "--steps", "120", "--size", "48", "--out", str(tmp_path)])
     said = json.loads(capsys.readouterr().out)
     log = json.loads((tmp_path / "fit.json").read_text())["log"]
     assert said["kept_back_db"] == log[-1]["kept_back_db"]
@@ -40,7 +31,7 @@ def test_gaussians_at_random_places_become_the_object_that_pictures_show(tmp_pat
 
 
 @needs_train
-def test_the_same_seed_fits_the_same_gaussians(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_seed_fits_the_same_gaussians(fit_views, tmp_path, capsys):
     for out in ("a", "b"):
-        example("fit_views").main(["--gaussians", "200", "--steps", "5", "--size", "32", "--out", str(tmp_path / out)])
+        fit_views.main(["--gaussians", "200", "--steps", "5", "--size", "32", "--out", str(tmp_path / out)])
     assert (tmp_path / "a/fit.ply").read_bytes() == (tmp_path / "b/fit.ply").read_bytes()

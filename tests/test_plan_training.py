@@ -1,25 +1,12 @@
 """The plan of a large run follows from its rates by arithmetic that is said beside it."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "plan_training.py"
+from tests.load_script import script_fixture
 
-
-@pytest.fixture(scope="module")
-def planner():
-    spec = importlib.util.spec_from_file_location("plan_training", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["plan_training"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["plan_training"]
+planner = script_fixture("benchmarks/plan_training.py")
 
 
 def sizes(planner, parameters=1e8, flops=1e10, gaussians=4096, views=4, px=64):

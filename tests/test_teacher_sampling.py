@@ -1,31 +1,18 @@
 """The teacher's benchmark runs, in miniature: what it times draws the same things, and its verdicts are what its figures say."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from dd3g.teacher.fast import in_precision
 from tests.extras import needs_train
+from tests.load_script import script_fixture
 
 pytestmark = needs_train
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "teacher_sampling.py"
 
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("teacher_sampling", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["teacher_sampling"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["teacher_sampling"]
+benchmark = script_fixture("benchmarks/teacher_sampling.py")
 
 
 def test_a_miniature_is_measured_and_not_judged(benchmark, tmp_path, capsys):

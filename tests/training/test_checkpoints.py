@@ -52,16 +52,17 @@ def slow(step):
     time.sleep(0.03)
     return batch(step)
 print("begun", flush=True)
-fit(toy_recipe(batch=slow), replace(CONFIG, steps=400), sys.argv[1], QUIET)
+fit(toy_recipe(batch=slow), replace(CONFIG, steps=400), sys.argv[1], replace(QUIET, sharded_state=sys.argv[2] == "shards"))
 """
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_moments_lose_nothing_but_time(tmp_path):
+@pytest.mark.parametrize("state", ["file", "shards"])
+def test_ten_kills_at_random_moments_lose_nothing_but_time(tmp_path, state):
     fit(toy_recipe(), replace(CONFIG, steps=400), tmp_path / "whole", QUIET)
     run, kills, moments = tmp_path / "killed", 0, random.Random(0)
     while kills < 10:
-        process = subprocess.Popen([sys.executable, "-c", SLOWLY, run], stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", SLOWLY, run, state], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(moments.uniform(0.05, 1.0))

@@ -1,10 +1,6 @@
 """A state in shards: the same run goes on from it, whatever kind the state before was, and whenever the process gave up."""
 
-import random
 import shutil
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,33 +118,3 @@ def test_damage_is_named(tmp_path):
     (folder / ".metadata").unlink()
     with pytest.raises(CheckpointError, match=r"last\.json: names last-[ab], which is not there or not whole"):
         fit(toy_recipe(), SHORT, tmp_path, SHARDED)
-
-
-SLOWLY = """
-import sys, time
-from tests.training.test_sharded_state import *
-from tests.training.toy import batch
-def slow(step):
-    time.sleep(0.01)
-    return batch(step)
-print("begun", flush=True)
-fit(toy_recipe(batch=slow), replace(CONFIG, steps=300), sys.argv[1], SHARDED)
-"""
-
-
-@pytest.mark.slow
-def test_ten_kills_at_random_moments_lose_nothing_but_time(tmp_path):
-    """A state after every step: many a kill meets one half-written."""
-    fit(toy_recipe(), replace(CONFIG, steps=300), tmp_path / "whole", QUIET)
-    run, moments = tmp_path / "killed", random.Random(0)
-    for _ in range(10):
-        process = subprocess.Popen([sys.executable, "-c", SLOWLY, run], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(moments.uniform(0.05, 1.0))
-        assert process.poll() is None, "ended before it was killed: take more steps"
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    fit(toy_recipe(), replace(CONFIG, steps=300), run, QUIET)
-    assert_same_state(final_state(tmp_path / "whole"), final_state(run))
