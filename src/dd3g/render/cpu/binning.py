@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import no_type_check
 
 import numpy as np
@@ -10,42 +9,23 @@ from numba import njit
 
 from dd3g.render.cpu.kernel_cache import INLINE, INNER
 from dd3g.render.cpu.layout import (
-    BATCH,
     HALF,
-    LOG2_INV_CUTOFF,
-    ONE,
-    PACK_A,
-    PACK_B_OVER_A,
-    PACK_C,
-    PACK_DEPTH,
     PACK_FIRST_ROW,
-    PACK_HALF_ROW,
-    PACK_INV_A,
-    PACK_LAST_ROW,
-    PACK_LOG2_OPACITY,
-    PACK_RGB,
-    PACK_X,
-    PACK_Y,
+    PACK_ROWS,
     PLANE_WIDTH,
     PLANES,
-    REC_A,
-    REC_B,
-    REC_C,
-    REC_DEPTH,
     REC_HALF_HEIGHT,
     REC_HALF_WIDTH,
-    REC_LOG2_OPACITY,
-    REC_RGB,
     REC_X,
     REC_Y,
     RECORD,
     TILE_HEIGHT,
     TILE_WIDTH,
-    ZERO,
     f32,
 )
 from dd3g.render.cpu.project import clip
-from dd3g.render.cpu.simd import at, next_ticket, prefetch
+from dd3g.render.cpu.segments import SEG_FLOATS, SEG_INTS
+from dd3g.render.cpu.simd import LANES, at, next_ticket, prefetch, vload, vstore
 
 _AHEAD = 12  # records, which lie in index order and are read in depth order
 
@@ -60,8 +40,8 @@ def row_scratch(n, tiles):
         np.empty((n, 2), np.int32),
         np.empty(n * RECORD, f32),
         np.zeros((TILE_HEIGHT + 1, PLANES, PLANE_WIDTH), f32),
-        np.empty(2 * BATCH, np.int32),
-        np.empty(3 * BATCH, f32),
+        np.empty(SEG_INTS, np.int32),
+        np.empty(SEG_FLOATS, f32),
     )
 
 
@@ -78,15 +58,10 @@ def pack(records, ids, y0, width, height, packed, spans):
         first_row, last_row = clip(cy - half_height, cy + half_height, rows)
         first, last = clip(cx - half_width, cx + half_width, width)
         spans[i, 0], spans[i, 1] = first // TILE_WIDTH, last // TILE_WIDTH
-        inv_a, log2_opacity = ONE / at(records, r + REC_A), at(records, r + REC_LOG2_OPACITY)
-        packed[p + PACK_X], packed[p + PACK_Y] = cx, cy
-        packed[p + PACK_A], packed[p + PACK_INV_A] = at(records, r + REC_A), inv_a
-        packed[p + PACK_B_OVER_A], packed[p + PACK_C] = at(records, r + REC_B) * inv_a, at(records, r + REC_C)
-        packed[p + PACK_LOG2_OPACITY], packed[p + PACK_DEPTH] = log2_opacity, at(records, r + REC_DEPTH)
-        packed[p + PACK_RGB], packed[p + PACK_RGB + 1] = at(records, r + REC_RGB), at(records, r + REC_RGB + 1)
-        packed[p + PACK_RGB + 2] = at(records, r + REC_RGB + 2)
-        packed[p + PACK_FIRST_ROW], packed[p + PACK_LAST_ROW] = f32(first_row), f32(last_row)
-        packed[p + PACK_HALF_ROW] = math.sqrt(max(log2_opacity + LOG2_INV_CUTOFF, ZERO)) * inv_a
+        vstore(packed, p, vload(records, r))
+        vstore(packed, p + LANES, vload(records, r + LANES))
+        packed[p + REC_X], packed[p + REC_Y] = cx, cy
+        packed[p + PACK_FIRST_ROW], packed[p + PACK_ROWS] = f32(first_row), f32(last_row - first_row + 1)
 
 
 @njit(**INLINE)

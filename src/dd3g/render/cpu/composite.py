@@ -14,22 +14,22 @@ from dd3g.render.cpu.kernel_cache import INLINE, INNER, kernel
 from dd3g.render.cpu.layout import (
     BATCH,
     BATCH_ROOM,
-    CUTOFF,
     DEAD_ROW,
     FAR_AWAY,
+    LOG2_INV_CUTOFF,
     ONE,
-    PACK_A,
-    PACK_DEPTH,
-    PACK_RGB,
     PLANE_WIDTH,
+    REC_DEPTH,
+    REC_RGB,
     RECORD,
+    ROW,
     TILE_WIDTH,
     ZERO,
     f32,
 )
 from dd3g.render.cpu.order import sort_by_depth
-from dd3g.render.cpu.segments import SEG_K, SEG_OFFSET, SEG_RANK, SEG_U, add_segments
-from dd3g.render.cpu.simd import LANES, at, fma, lane_numbers, mask_bits, select, vload, vmin, vstore
+from dd3g.render.cpu.segments import SEG_A, SEG_K, SEG_OFFSET, SEG_RANK, SEG_RECORD, SEG_U, add_segments
+from dd3g.render.cpu.simd import LANES, at, fma, lane_numbers, mask_bits, select, vload, vmax, vmin, vstore, vstore_first
 
 # planes of a tile
 _T, _RED, _GREEN, _BLUE, _DEPTH, _T_STOPPED, _RANK_STOPPED = range(7)
@@ -100,15 +100,15 @@ def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
             t = vload(planes, j)
             live = mask_bits(t > ZERO)
             if live:
-                rank = np.int64(at(seg_int, SEG_RANK + s))
-                p = np.int64(at(splats, rank)) * RECORD
-                u = fma(lanes, at(packed, p + PACK_A), at(seg_float, SEG_U + s))
-                alpha = vmin(exp2(fma(u * -ONE, u, at(seg_float, SEG_K + s))), _ALPHA_MAX)  # E9
-                alpha = select(alpha >= CUTOFF, alpha, ZERO)
+                p = np.int64(at(seg_int, SEG_RECORD + s))
+                u = fma(lanes, at(seg_float, SEG_A + s), at(seg_float, SEG_U + s))
+                power = fma(u * -ONE, u, at(seg_float, SEG_K + s))
+                alpha = select(power >= -LOG2_INV_CUTOFF, vmin(exp2(power), _ALPHA_MAX), ZERO)  # E9
                 weight = alpha * t
                 behind = t - weight
                 stopping = mask_bits(behind <= _STOP) & live
                 if stopping:  # rare: these pixels end here and do not take this splat
+                    rank = np.int64(at(seg_int, SEG_RANK + s))
                     for lane in range(LANES):
                         if (stopping >> np.uint64(lane)) & np.uint64(1):
                             planes[j + _T_STOPPED * _P + lane] = planes[j + lane]
@@ -119,10 +119,10 @@ def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
                     weight = alpha * t
                     behind = t - weight
                 vstore(planes, j, behind)
-                vstore(planes, j + _RED * _P, fma(weight, at(packed, p + PACK_RGB), vload(planes, j + _RED * _P)))
-                vstore(planes, j + _GREEN * _P, fma(weight, at(packed, p + PACK_RGB + 1), vload(planes, j + _GREEN * _P)))
-                vstore(planes, j + _BLUE * _P, fma(weight, at(packed, p + PACK_RGB + 2), vload(planes, j + _BLUE * _P)))
-                vstore(planes, j + _DEPTH * _P, fma(weight, at(packed, p + PACK_DEPTH), vload(planes, j + _DEPTH * _P)))
+                vstore(planes, j + _RED * _P, fma(weight, at(packed, p + REC_RGB), vload(planes, j + _RED * _P)))
+                vstore(planes, j + _GREEN * _P, fma(weight, at(packed, p + REC_RGB + 1), vload(planes, j + _GREEN * _P)))
+                vstore(planes, j + _BLUE * _P, fma(weight, at(packed, p + REC_RGB + 2), vload(planes, j + _BLUE * _P)))
+                vstore(planes, j + _DEPTH * _P, fma(weight, at(packed, p + REC_DEPTH), vload(planes, j + _DEPTH * _P)))
     return i
 
 
@@ -130,12 +130,21 @@ def composite_tile(packed, splats, x0, w, alive, planes, seg_int, seg_float):
 @no_type_check
 def write_tile(planes, image, y0, x0, h, w, background, rgb, alpha, depth, t_end, stops):
     """The planes of a tile as pixels: the background shows through what is left of T."""
+    flat, height, width = planes.reshape(-1), alpha.shape[1], alpha.shape[2]
+    out_alpha, out_depth, out_t, out_stops = alpha.reshape(-1), depth.reshape(-1), t_end.reshape(-1), stops.reshape(-1)
+    out_rgb, plane, (red, green, blue) = rgb.reshape(-1), height * width, background[image]
     for y in range(h):
-        for x in range(w):
-            i, j = y0 + y, x0 + x
-            t = planes[y, _T_STOPPED, x] if planes[y, _RANK_STOPPED, x] < NEVER else planes[y, _T, x]
-            t_end[image, i, j], stops[image, i, j] = t, planes[y, _RANK_STOPPED, x]
-            alpha[image, i, j] = ONE - t
-            depth[image, i, j] = planes[y, _DEPTH, x] / max(ONE - t, _ALPHA_FLOOR)
-            for k in range(3):
-                rgb[image, k, i, j] = planes[y, _RED + k, x] + t * background[image, k]
+        for x in range(0, w, LANES):
+            p, n = y * ROW + x, min(w - x, LANES)
+            i = image * plane + (y0 + y) * width + x0 + x
+            c = i + 2 * image * plane  # three planes a picture
+            stop = vload(flat, p + _RANK_STOPPED * _P)
+            t = select(stop >= NEVER, vload(flat, p + _T * _P), vload(flat, p + _T_STOPPED * _P))
+            a = ONE - t
+            vstore_first(out_t, i, t, n)
+            vstore_first(out_stops, i, stop, n)
+            vstore_first(out_alpha, i, a, n)
+            vstore_first(out_depth, i, vload(flat, p + _DEPTH * _P) / vmax(a, _ALPHA_FLOOR), n)
+            vstore_first(out_rgb, c, vload(flat, p + _RED * _P) + t * red, n)
+            vstore_first(out_rgb, c + plane, vload(flat, p + _GREEN * _P) + t * green, n)
+            vstore_first(out_rgb, c + 2 * plane, vload(flat, p + _BLUE * _P) + t * blue, n)

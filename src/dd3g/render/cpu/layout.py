@@ -43,22 +43,20 @@ DEAD_ROW = TILE_HEIGHT * ROW
 """One more row, in which no pixel is ever alive: where the segments that a row does not need are sent."""
 
 # ---------------------------------------------------------------- a record: one Gaussian in one picture, 64 bytes
+RECORD = 16
 REC_X, REC_Y = 0, 1  # centre, pixels
-REC_A, REC_B, REC_C = 2, 3, 4  # Cholesky factors, see above
-REC_LOG2_OPACITY = 5
-REC_HALF_HEIGHT, REC_HALF_WIDTH = 6, 7  # of the box outside which alpha is below the cutoff, pixels
-REC_DEPTH = 8  # camera z
-REC_OPACITY = 9  # after antialiasing
-REC_RGB = 10  # 10, 11, 12
-REC_USED, RECORD = 13, 16
+REC_A, REC_INV_A, REC_B_OVER_A, REC_C = 2, 3, 4, 5  # Cholesky factors, see above
+REC_LOG2_OPACITY = 6
+REC_DEPTH = 7  # camera z
+REC_RGB = 8  # 8, 9, 10
+REC_HALF_HEIGHT, REC_HALF_WIDTH = 11, 12  # of the box outside which alpha is below the cutoff, pixels
+REC_HALF_ROW = 13  # half the widest row, pixels
+REC_OPACITY = 14  # after antialiasing
+REC_B = 15
 
 # ---------------------------------------------------------------- a packed record: what a row of tiles needs of it, in depth order
-PACK_X, PACK_Y = 0, 1  # centre minus the first pixel's centre of the picture's row 0, of the tiles' row
-PACK_A, PACK_INV_A, PACK_B_OVER_A, PACK_C = 2, 3, 4, 5
-PACK_LOG2_OPACITY, PACK_DEPTH = 6, 7
-PACK_RGB = 8  # 8, 9, 10
-PACK_FIRST_ROW, PACK_LAST_ROW = 11, 12  # of pixels, within the row of tiles
-PACK_HALF_ROW = 13  # half the widest row, pixels
+# The same, but for the centre, which counts from the centre of the picture's first column and the tiles' first row, and
+PACK_FIRST_ROW, PACK_ROWS = REC_HALF_HEIGHT, REC_HALF_WIDTH  # of pixels: the first within the row of tiles, and how many
 
 # ---------------------------------------------------------------- sums of one splat over the pixels of a row of tiles, for backward
 SUM_G, SUM_U, SUM_UU, SUM_UY, SUM_Y, SUM_YY = 0, 1, 2, 3, 4, 5  # g, g u, g u^2, g u dy, g dy, g dy^2 with g = alpha dL/dalpha

@@ -20,12 +20,16 @@ from dd3g.render.cpu.layout import (
     HALF,
     LOG2_INV_CUTOFF,
     ONE,
+    REC_B,
     REC_DEPTH,
     REC_HALF_HEIGHT,
     REC_HALF_WIDTH,
+    REC_INV_A,
+    REC_LOG2_OPACITY,
     REC_RGB,
     REC_X,
     REC_Y,
+    RECORD,
     TILE_HEIGHT,
     ZERO,
     f32,
@@ -97,7 +101,7 @@ def project(
 
     A culled Gaussian has the rows 1 to 0; its record is not written.
     """
-    columns, out = np.empty((COLUMNS, CHUNK), f32), np.empty((REC_RGB, LANES), f32)
+    columns, out = np.empty((COLUMNS, CHUNK), f32), np.empty((RECORD, LANES), f32)
     flat, lanes = columns.reshape(-1), out.reshape(-1)
     while True:
         task = next_ticket(counter)
@@ -117,10 +121,8 @@ def project(
                         top, bottom = clip(cy - half, cy + half, height)
                         top, bottom = top // TILE_HEIGHT, bottom // TILE_HEIGHT
                         depths[image, g] = out[REC_DEPTH, lane]
-                        for k in range(REC_RGB):
+                        for k in range(RECORD):
                             records[image, g, k] = out[k, lane]
-                        for k in range(3):
-                            records[image, g, REC_RGB + k] = columns[COL_RGB + k, j + lane]
                     tile_rows[image, g, 0], tile_rows[image, g, 1] = top, bottom
 
 
@@ -132,11 +134,14 @@ def project_eight(flat, j, cam, antialiased, lanes):
     opacity = column(flat, COL_OPACITY, j) * (vsqrt(sharp_det / det) if antialiased else broadcast(ONE))
     log2_opacity, a = log2(vmax(opacity, CUTOFF)), vsqrt(syy / det * EXPONENT_SCALE)
     # alpha >= cutoff  <=>  d^T S^-1 d <= tau = 2 ln(opacity / cutoff): the box of that ellipse loses no pixel
-    tau = vmax(log2_opacity + LOG2_INV_CUTOFF, ZERO) * (ONE / EXPONENT_SCALE)
-    put3(lanes, 0, fma(x * inv_z, cam[CAM_FX], cam[CAM_CX]), fma(y * inv_z, cam[CAM_FY], cam[CAM_CY]), a)
-    put3(lanes, 3, sxy / (det * a) * -EXPONENT_SCALE, vsqrt(EXPONENT_SCALE / syy), log2_opacity)
-    put3(lanes, 6, vsqrt(tau * syy), vsqrt(tau * sxx), z)
-    vstore(lanes, 9 * LANES, opacity)
+    tau = vmax(log2_opacity + LOG2_INV_CUTOFF, ZERO)
+    inv_a, b = ONE / a, sxy / (det * a) * -EXPONENT_SCALE
+    put3(lanes, REC_X, fma(x * inv_z, cam[CAM_FX], cam[CAM_CX]), fma(y * inv_z, cam[CAM_FY], cam[CAM_CY]), a)
+    put3(lanes, REC_INV_A, inv_a, b * inv_a, vsqrt(EXPONENT_SCALE / syy))
+    put3(lanes, REC_LOG2_OPACITY, log2_opacity, z, column(flat, COL_RGB, j))
+    put3(lanes, REC_RGB + 1, column(flat, COL_RGB + 1, j), column(flat, COL_RGB + 2, j), vsqrt(tau * (ONE / EXPONENT_SCALE) * syy))
+    put3(lanes, REC_HALF_WIDTH, vsqrt(tau * (ONE / EXPONENT_SCALE) * sxx), vsqrt(tau) * inv_a, opacity)
+    vstore(lanes, REC_B * LANES, b)
     # a covariance that leaves float32 (a splat of 1e9 pixels) is culled like one behind the camera
     return mask_bits(in_depth & (opacity >= CUTOFF) & (det <= FAR_AWAY))
 

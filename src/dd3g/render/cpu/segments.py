@@ -7,24 +7,23 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from dd3g.render.cpu.kernel_cache import INNER
+from dd3g.render.cpu.kernel_cache import INLINE, INNER
 from dd3g.render.cpu.layout import (
     BATCH,
     DEAD_ROW,
     EDGE,
-    FAR_AWAY,
     LOG2_INV_CUTOFF,
     ONE,
-    PACK_A,
-    PACK_B_OVER_A,
-    PACK_C,
     PACK_FIRST_ROW,
-    PACK_HALF_ROW,
-    PACK_INV_A,
-    PACK_LAST_ROW,
-    PACK_LOG2_OPACITY,
-    PACK_X,
-    PACK_Y,
+    PACK_ROWS,
+    REC_A,
+    REC_B_OVER_A,
+    REC_C,
+    REC_HALF_ROW,
+    REC_INV_A,
+    REC_LOG2_OPACITY,
+    REC_X,
+    REC_Y,
     ROW,
     ZERO,
     f32,
@@ -43,11 +42,15 @@ from dd3g.render.cpu.simd import (
     vsqrt,
     vstore,
     vstore_int,
+    vstore_same_int,
 )
 
 # columns of the segment lists, each BATCH long
-SEG_OFFSET, SEG_RANK = 0, BATCH  # integers: where the segment begins in the planes; position of its splat in the tile's list
-SEG_K, SEG_U, SEG_DY = 0, BATCH, 2 * BATCH  # floats: alpha = 2**(k - u**2); u at the first pixel; row minus centre
+# Integers: where the segment begins in the planes; its splat's position in the tile's list, and where its packed record begins.
+SEG_OFFSET, SEG_RANK, SEG_RECORD = 0, BATCH, 2 * BATCH
+# Floats: alpha = 2**(k - u**2); u at the first pixel, and from one pixel to the next; row minus centre.
+SEG_K, SEG_U, SEG_A, SEG_DY = 0, BATCH, 2 * BATCH, 3 * BATCH
+SEG_INTS, SEG_FLOATS = 3 * BATCH, 4 * BATCH
 
 _NARROW = f32(0.5 * LANES - 0.01)
 
@@ -61,30 +64,40 @@ def add_segments(packed, p, rank, tile_x, last_x, seg_int, seg_float, n):
     access is cheap and most rows then need one segment. What is written beyond the last row is overwritten by the next splat.
     """
     rows = lane_numbers()
-    cx, cy, a, inv_a = at(packed, p + PACK_X) - tile_x, at(packed, p + PACK_Y), at(packed, p + PACK_A), at(packed, p + PACK_INV_A)
-    b_over_a, half_row = at(packed, p + PACK_B_OVER_A), at(packed, p + PACK_HALF_ROW)
-    y, last_y = np.int64(np.int32(at(packed, p + PACK_FIRST_ROW))), np.int64(np.int32(at(packed, p + PACK_LAST_ROW)))
-    while y <= last_y:
-        dy = rows + (f32(y) - cy)
-        e = dy * at(packed, p + PACK_C)
-        k, middle = fma(e * -ONE, e, at(packed, p + PACK_LOG2_OPACITY)), fma(dy, -b_over_a, cx)  # u = 0 at the row's middle
-        offset, count = rows * f32(ROW) + f32(y * ROW), min(last_y - y + 1, LANES)
-        y += LANES
+    cx, cy, a, inv_a = at(packed, p + REC_X) - tile_x, at(packed, p + REC_Y), at(packed, p + REC_A), at(packed, p + REC_INV_A)
+    b_over_a, c, log2_opacity = at(packed, p + REC_B_OVER_A), at(packed, p + REC_C), at(packed, p + REC_LOG2_OPACITY)
+    half_row, y, left = at(packed, p + REC_HALF_ROW), at(packed, p + PACK_FIRST_ROW), np.int64(np.int32(at(packed, p + PACK_ROWS)))
+    while left > 0:
+        dy = rows + (y - cy)
+        e = dy * c
+        k, middle = fma(e * -ONE, e, log2_opacity), fma(dy, -b_over_a, cx)  # u = 0 at the row's middle
+        offset, count = rows * f32(ROW) + y * f32(ROW), min(left, LANES)
+        y += f32(LANES)
+        left -= LANES
         if half_row < _NARROW:  # one segment holds any row of this splat: no square root
-            x, end = vfloor(vmax(vmin(middle - (half_row - EDGE), last_x), ZERO)), broadcast(FAR_AWAY)
+            x = vfloor(vmax(vmin(middle - (half_row - EDGE), last_x), ZERO))
+            write(seg_int, seg_float, n, x + offset, rank, p, k, (x - middle) * a, a, dy)
+            n += count
         else:
             half = vsqrt(vmax(k + LOG2_INV_CUTOFF, ZERO)) * inv_a
             x, end = vfloor(vmax(vmin(middle - half + EDGE, last_x), ZERO)), vmin(middle + half, last_x)
-        needed = x <= end
-        while mask_bits(needed):
-            vstore_int(seg_int, SEG_OFFSET + n, select(needed, x + offset, f32(DEAD_ROW)))
-            vstore_int(seg_int, SEG_RANK + n, broadcast(f32(rank)))
-            vstore(seg_float, SEG_K + n, k)
-            vstore(seg_float, SEG_U + n, (x - middle) * a)
-            vstore(seg_float, SEG_DY + n, dy)
-            n += count
-            if half_row < _NARROW:
-                break
-            x = x + f32(LANES)
             needed = x <= end
+            while mask_bits(needed):
+                write(seg_int, seg_float, n, select(needed, x + offset, f32(DEAD_ROW)), rank, p, k, (x - middle) * a, a, dy)
+                n += count
+                x = x + f32(LANES)
+                needed = x <= end
     return n
+
+
+@njit(**INLINE)
+@no_type_check
+def write(seg_int, seg_float, n, offset, rank, p, k, u, a, dy):
+    """Eight segments from the ``n``-th on. Compositing finds all it needs early here, without a look-up through the splat."""
+    vstore_int(seg_int, SEG_OFFSET + n, offset)
+    vstore_same_int(seg_int, SEG_RANK + n, rank)
+    vstore_same_int(seg_int, SEG_RECORD + n, p)
+    vstore(seg_float, SEG_K + n, k)
+    vstore(seg_float, SEG_U + n, u)
+    vstore(seg_float, SEG_A + n, broadcast(a))
+    vstore(seg_float, SEG_DY + n, dy)

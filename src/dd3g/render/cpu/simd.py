@@ -58,6 +58,15 @@ def _as_vectors(context, builder, signature, values):
     return [_as_vector(context, builder, t, value) for t, value in zip(signature.args, values, strict=True)]
 
 
+def _same_ints(builder, value):
+    first = builder.insert_element(ir.Constant(_INTS, ir.Undefined), builder.trunc(value, _I32), _I32(0))
+    return builder.shuffle_vector(first, first, _constant(0))
+
+
+def _first_lanes(builder, count):
+    return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), _same_ints(builder, count))
+
+
 def _pick(builder, a, b, lanes):
     """Lanes 0 to 7 are of ``a``, 8 to 15 of ``b``."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
@@ -77,6 +86,16 @@ def _llvm_call(name):
         function_type = ir.FunctionType(_FLOATS, [_FLOATS] * len(values))
         function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f32")
         return builder.call(function, _as_vectors(context, builder, signature, values))
+
+    return emit
+
+
+def _first_if(order):
+    """``x`` where it is smaller (or larger), else ``y``: one instruction, where LLVM's minnum takes three."""
+
+    def emit(context, builder, signature, values):
+        x, y = _as_vectors(context, builder, signature, values)
+        return builder.select(builder.fcmp_ordered(order, x, y), x, y)
 
     return emit
 
@@ -106,10 +125,10 @@ _binary(operator.le, MASK, lambda builder, x, y: builder.fcmp_ordered("<=", x, y
 type_callable(operator.and_)(lambda context: lambda x, y: MASK if x == MASK and y == MASK else None)
 lower_builtin(operator.and_, MASK, MASK)(lambda context, builder, signature, values: builder.and_(*values))
 
-# fma(x, y, z) = x y + z with one rounding; vmin and vmax give the other operand where one is NaN
+# fma(x, y, z) = x y + z with one rounding; vmin and vmax give their second operand where either is NaN
 fma = intrinsic(lambda typing_context, x, y, z: (FLOATS(x, y, z), _llvm_call("fma")))
-vmin = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _llvm_call("minnum")))
-vmax = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _llvm_call("maxnum")))
+vmin = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _first_if("<")))
+vmax = intrinsic(lambda typing_context, x, y: (FLOATS(x, y), _first_if(">")))
 vsqrt = intrinsic(lambda typing_context, x: (FLOATS(x), _llvm_call("sqrt")))
 vfloor = intrinsic(lambda typing_context, x: (FLOATS(x), _llvm_call("floor")))
 
@@ -174,6 +193,33 @@ def vstore(typing_context, array, index, vector):
 
 
 @intrinsic
+def vload_first(typing_context, array, index, count):
+    """The first ``count`` of eight elements from ``index`` on, then zeros; what lies behind them is not touched."""
+
+    def emit(context, builder, signature, values):
+        pointer = _address(context, builder, signature, values, _FLOATS)
+        function_type = ir.FunctionType(_FLOATS, [pointer.type, _I32, _BOOLS, _FLOATS])
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.load.v{LANES}f32.p0")
+        return builder.call(function, [pointer, _I32(4), _first_lanes(builder, values[2]), ir.Constant(_FLOATS, [0.0] * LANES)])
+
+    return FLOATS(array, types.intp, types.int64), emit
+
+
+@intrinsic
+def vstore_first(typing_context, array, index, vector, count):
+    """Writes the first ``count`` of eight elements from ``index`` on."""
+
+    def emit(context, builder, signature, values):
+        pointer = _address(context, builder, signature, values, _FLOATS)
+        function_type = ir.FunctionType(ir.VoidType(), [_FLOATS, pointer.type, _I32, _BOOLS])
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.store.v{LANES}f32.p0")
+        builder.call(function, [values[2], pointer, _I32(4), _first_lanes(builder, values[3])])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, FLOATS, types.int64), emit
+
+
+@intrinsic
 def vstore_int(typing_context, array, index, vector):
     """Writes eight floats as int32, truncated."""
 
@@ -182,6 +228,18 @@ def vstore_int(typing_context, array, index, vector):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, FLOATS), emit
+
+
+@intrinsic
+def vstore_same_int(typing_context, array, index, value):
+    """Writes an integer eight times, as int32."""
+
+    def emit(context, builder, signature, values):
+        vector = _same_ints(builder, values[2])
+        builder.store(vector, _address(context, builder, signature, values, _INTS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), emit
 
 
 @intrinsic
