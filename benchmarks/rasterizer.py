@@ -41,6 +41,10 @@ from rasterizer_yardsticks import compositing_ms, copy_gbytes, counted, fma_gflo
 
 # bars
 MOST_OF_PROTOTYPE, LEAST_OF_SCALAR, LEAST_OF_PROBE = 1.03, 7.0, 0.93
+LEAST_OF_PIXELWISE = 80.0  # the shell
+MOST_NS = {"ours": 10.0, "backward": 19.0}  # a segment, on a machine of AT_GFLOPS
+MOST_STEP_MS = {("A", "shell"): 120.0, ("B", "shell"): 260.0, ("C", "shell"): 105.0, ("B", "fog"): 500.0}  # so too; best, one thread
+AT_GFLOPS = 85.0  # of multiply-adds by the probe
 FREE_SECOND_CORE = 1.5  # what the probe gains by a second thread, at least, if there is a second core to judge by
 
 
@@ -252,7 +256,8 @@ def measure_yardsticks(report: dict[str, Any], options: argparse.Namespace) -> N
         report["compositing"].append({"scene": kind, **row})
         print(
             f"B {kind}, one view, compositing alone, forward: scalar {row['scalar']:.1f} ms, ours {row['ours']:.2f} ms, "
-            f"factor {row['scalar'] / row['ours']:.1f}, largest difference {row['largest_difference']:.1e}"
+            f"factor {row['scalar'] / row['ours']:.1f}, pixel by pixel {row['pixelwise']:.0f} ms, backward {row['backward']:.2f} ms, "
+            f"{row['segments']:.0f} segments, largest difference {row['largest_difference']:.1e}"
         )
     for kind in SCENES:
         table = roofline(point, kind, counted(point, kind), report["fma_gflops"], report["copy_gbytes"], options.pairs)
@@ -278,6 +283,20 @@ def verdicts(report: dict[str, Any]) -> list[tuple[bool | None, str]]:
         lines.append(
             (factor >= LEAST_OF_SCALAR, f"compositing {factor:.1f} times the scalar loop ({row['scene']}), at least {LEAST_OF_SCALAR}")
         )
+        if row["scene"] == "shell":
+            factor = row["pixelwise"] / row["ours"]
+            lines.append(
+                (factor >= LEAST_OF_PIXELWISE, f"{factor:.0f} times the loop by pixels (shell), at least {LEAST_OF_PIXELWISE:.0f}")
+            )
+        for way, most in MOST_NS.items():
+            scaled = row[way] * 1e6 / row["segments"] * report["fma_gflops"] / AT_GFLOPS
+            name = "backward" if way == "backward" else "forward"
+            lines.append((scaled <= most, f"{name} {scaled:.1f} ns a segment scaled by the probe ({row['scene']}), at most {most:.0f}"))
+    for row in report["points"]:
+        most = MOST_STEP_MS.get((row["point"], row["scene"]))
+        if most and row["threads"] == 1:
+            scaled = (row["ours"]["forward_best"] + row["ours"]["backward_best"]) * report["fma_gflops"] / AT_GFLOPS
+            lines.append((scaled <= most, f"{row['point']} {row['scene']}: a step {scaled:.0f} ms scaled by the probe, at most {most:.0f}"))
     probe, ours = report["thread_gains"]["probe"], report["thread_gains"]["ours"]
     if probe >= FREE_SECOND_CORE:
         bar = f"two threads gain {ours / probe:.2f} of what the probe gains, at least {LEAST_OF_PROBE}"

@@ -102,6 +102,16 @@ def test_single_precision_of_flat_pictures():
     torch.testing.assert_close(ssim(first.float(), second.float()).double(), inside(their_ssim(first, second)[1]), rtol=0, atol=1e-3)
 
 
+def test_single_precision_is_exact_about_white_paper():
+    """All pictures here lie on white, most of their windows in nothing else: 1e-6 is a few roundings of the mean over the windows."""
+    white = torch.ones(1, 3, 32, 32, dtype=torch.float64)
+    for veil in (0.0, 1e-3, 1e-2):
+        pair = (white, white - veil)
+        single = ssim(*(pictures.float() for pictures in pair)).double()
+        torch.testing.assert_close(single, inside(their_ssim(*pair)[1]), rtol=0, atol=1e-6)
+        assert (single <= 1 + 1e-6).all()
+
+
 def test_both_know_the_figures_of_degradations_that_have_closed_forms():
     dimmed = on_white() * 0.9
     for found in (psnr(dimmed, dimmed + 0.1), their_psnr(dimmed, dimmed + 0.1)):

@@ -15,6 +15,7 @@ Metric = Callable[[Tensor, Tensor], Tensor]  # (v, 3, h, w) twice, in [0, 1] -> 
 
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
+_WHITE = 1.0  # what pictures are taken from: squares near one round by 1e-7, which C2 divides; white paper is exact as zeros
 
 
 def ssim(first: Float[Tensor, "v 3 h w"], second: Float[Tensor, "v 3 h w"]) -> Float[Tensor, " v"]:
@@ -24,6 +25,7 @@ def ssim(first: Float[Tensor, "v 3 h w"], second: Float[Tensor, "v 3 h w"]) -> F
 
 def ssim_of_many(truth: Float[Tensor, "v 3 h w"], guesses: Mapping[str, Float[Tensor, "n 3 h w"]]) -> dict[str, Float[Tensor, " v"]]:
     """:func:`ssim` of every guess with the truth, each picture's windows computed once; a guess of one picture stands for all views."""
+    truth, guesses = truth - _WHITE, {name: pictures - _WHITE for name, pictures in guesses.items()}
     once = {name: _windows(pictures[0]) for name, pictures in guesses.items() if len(pictures) == 1}
     found: dict[str, list[Tensor]] = {name: [] for name in guesses}
     for i, true in enumerate(truth):  # one picture at a time stays in the cache
@@ -35,7 +37,7 @@ def ssim_of_many(truth: Float[Tensor, "v 3 h w"], guesses: Mapping[str, Float[Te
 
 
 def _windows(picture: Float[Tensor, "3 h w"]) -> tuple[Tensor, Tensor]:
-    """Mean and variance of every window."""
+    """Mean and variance of every window of a picture less white."""
     mean = _blurred(picture)
     return mean, _blurred(picture * picture) - mean**2
 
@@ -43,6 +45,7 @@ def _windows(picture: Float[Tensor, "3 h w"]) -> tuple[Tensor, Tensor]:
 def _likeness(a: Tensor, of_a: tuple[Tensor, Tensor], b: Tensor, of_b: tuple[Tensor, Tensor]) -> Float[Tensor, ""]:
     (mean_a, var_a), (mean_b, var_b) = of_a, of_b
     covariance = _blurred(a * b) - mean_a * mean_b
+    mean_a, mean_b = mean_a + _WHITE, mean_b + _WHITE
     top, bottom = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2), (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
     return (top / bottom).mean()
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dd3g.evaluate.experiments.cell import Cell
 from dd3g.evaluate.experiments.claims import Claim
+from dd3g.evaluate.experiments.decoding import decoded
 from dd3g.evaluate.experiments.draws import DrawPlan
 from dd3g.evaluate.experiments.experiment import Experiment
 from dd3g.evaluate.experiments.interpolation import Interpolation
@@ -17,13 +18,31 @@ _MEASURES = ("own_db", "gap_db", "found", "mse_ratio", "spread_ratio", "novel_db
 
 def noise(scale: Scale) -> Experiment:
     """A1: the heart of the paper."""
-    base = scale.base()
+    return _noise(
+        scale,
+        scale.base(),
+        "The noise that belongs to the views",
+        "A student that is given the noise which the teacher began at learns a function; with any other noise it learns a mean over draws, "
+        "and its error can't fall below their variance.",
+    )
+
+
+def noise_centres_last(scale: Scale) -> Experiment:
+    """A1 with the decoder that hears best (X3): what the paper's order hides in a short training."""
+    return _noise(
+        scale,
+        decoded(scale.base(), order=("ca", "sq", "mu")),
+        "The noise that belongs to the views, heard by a student that decodes centres last",
+        "The same for a student whose centres come after all of its blocks: where the noise decides what stands where, the depth before the "
+        "centres decides how soon it is heard.",
+    )
+
+
+def _noise(scale: Scale, base: Cell, title: str, question: str) -> Experiment:
     chance = 1 / scale.held_out_draws
     return Experiment(
-        title="The noise that belongs to the views",
-        question="A student that is given the noise which the teacher began at learns a function; with any other noise it learns a mean "
-        "over "
-        "draws, and its error can't fall below their variance.",
+        title=title,
+        question=question,
         differs="noise",
         arms={
             "own": base,

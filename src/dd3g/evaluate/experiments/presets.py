@@ -8,12 +8,13 @@ from dd3g.core.errors import InputError
 from dd3g.evaluate.experiments.backgrounds import background
 from dd3g.evaluate.experiments.decoding import extraction, look_back, order, progressive, shapes
 from dd3g.evaluate.experiments.experiment import Experiment
-from dd3g.evaluate.experiments.pairing import diversity, draws, interpolation, inversion, noise, solver
+from dd3g.evaluate.experiments.pairing import diversity, draws, interpolation, inversion, noise, noise_centres_last, solver
 from dd3g.evaluate.experiments.scale import Scale
 from dd3g.evaluate.experiments.verifying import curriculum, gradients, verification
 
 EXPERIMENTS: dict[str, Callable[[Scale], Experiment]] = {
     "noise": noise,
+    "noise-centres-last": noise_centres_last,
     "verification": verification,
     "order": order,
     "inversion": inversion,
