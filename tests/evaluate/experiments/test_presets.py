@@ -16,6 +16,7 @@ EACH = pytest.mark.parametrize("name", list(EXPERIMENTS))
 # where arms of an experiment may differ from its first, by the beginning of the field's path
 DIFFERS = {
     "noise": ("noise",),
+    "noise-centres-last": ("noise",),
     "verification": ("loss.implicit", "loss.explicit"),
     "order": ("model.decoding.order", "model.decoding.layout"),
     "inversion": ("train",),

@@ -178,7 +178,7 @@ def test_findings_say_what_was_not_run_and_keep_comments(bench, out, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("colour", ExperimentOptions(), "known are noise, verification"),
+        ("colour", ExperimentOptions(), "known are noise, noise-centres-last"),
         ("noise", ExperimentOptions(scale="large"), "known are tiny, small"),
         ("noise", ExperimentOptions(seeds=0), "at least 1"),
         ("noise", ExperimentOptions(steps=0), "at least 1"),
