@@ -33,8 +33,7 @@ def noise_centres_last(scale: Scale) -> Experiment:
         scale,
         decoded(scale.base(), order=("ca", "sq", "mu")),
         "The noise that belongs to the views, heard by a student that decodes centres last",
-        "The same for a student whose centres come after all of its blocks: where the noise decides what stands where, the depth before the "
-        "centres decides how soon it is heard.",
+        "As in noise, for a student whose centres come after all of its blocks: the depth before them decides how soon the noise is heard.",
     )
 
 
