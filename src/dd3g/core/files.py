@@ -13,7 +13,7 @@ from typing import Any
 
 from dd3g.core.errors import InputError, OutputError
 
-_PARTIAL = ".partial-"
+PARTIAL = ".partial-"
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def write_atomically(path: str | os.PathLike[str], *, durable: bool = False) -> 
     target = Path(path)
     make_folder(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=_PARTIAL, suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=target.suffix, dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(f"{target}: can't be written ({error.strerror}); choose a folder that you may write to") from None
@@ -59,7 +59,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     make_folder(target.parent)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
     except OSError as error:
         raise OutputError(f"{target}: can't be written ({error.strerror}); choose a folder that you may write to") from None
     try:
@@ -74,7 +74,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def sweep_partial(folder: str | os.PathLike[str]) -> None:
     """Removes what killed runs left half-written directly inside ``folder``."""
-    for leftover in Path(folder).glob(_PARTIAL + "*"):
+    for leftover in Path(folder).glob(PARTIAL + "*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

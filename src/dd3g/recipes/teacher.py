@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from dd3g.core import Cameras, NoiseKey, canonical_rig, draw_noise, turned
 from dd3g.core.cameras import mirrored
-from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
 from dd3g.encoders.codec import FACTOR, Codec
 from dd3g.recipes.graphed_teacher import Predict, graphed_predict, predict_batch
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
+from dd3g.recipes.view_latents import LatentStore
 from dd3g.recipes.views_pack import ViewsPack, epoch_of
 from dd3g.teacher.network import TeacherConfig
 from dd3g.teacher.schedule import scaled_linear
@@ -34,7 +34,6 @@ from dd3g.teacher.teacher import Teacher, TeacherNetworks, as_epsilon, decode, s
 from dd3g.training import Recipe, Score
 
 _CHUNK = 64
-_OBJECTS_AT_ONCE = 4
 _CANONICAL = 16  # target views 0 ... 15 stand round the object from the front, 22.5 degrees apart, elevation 0
 _ORBIT = 4  # after them come orbits of four, 90 degrees apart at one elevation, and then free views
 _DEV_TIMES = (100, 300, 500, 700, 900)
@@ -128,27 +127,6 @@ def teacher_recipe(
         score=None if dev is None else Score("dev_loss", larger_is_better=False),
         sheet=None if dev is None else lambda network: teacher_sheet(as_teacher(network), dev),
     )
-
-
-class LatentStore:
-    """The codec's latents of every target view and of its mirror image, in memory: 4 kB a view of 128 px."""
-
-    def __init__(self, packs: Sequence[ViewsPack], codec: Codec, device: torch.device, *, quiet: bool = False) -> None:
-        store = PictureStore(packs, "targets", torch.device("cpu"))
-        objects, views = sum(len(p) for p in packs), store.views
-        progress = Progress(objects, "encoding views", quiet=quiet)
-        found = []
-        with torch.inference_mode():
-            for start in range(0, objects, _OBJECTS_AT_ONCE):
-                rgba = store.whole(start, min(start + _OBJECTS_AT_ONCE, objects)).to(device).float() / 255
-                both = torch.stack([rgba, rgba.flip(-1)], 1)
-                found.append(codec.encode(both.flatten(0, 2)).unflatten(0, both.shape[:3]))
-                progress.advance(len(rgba))
-        progress.close()
-        # (object, mirrored, view, c, l, l); cloned, for autograd takes nothing that inference mode made
-        self.latents = torch.cat(found).clone()
-        self.poses, self.lenses = store.poses, store.lenses
-        self.views, self.height, self.width = views, store.height, store.width
 
 
 class TeacherBatches:

@@ -44,6 +44,7 @@ class ViewsPack:
     targets: PackedGroup
     inputs: PackedGroup
     digest: str  # of the names and of every object.json: the data's identity
+    folder: Path | None = None  # where the maps stand, and what is made of them may be kept: it is remade when the data change
 
     def __len__(self) -> int:
         """Number of objects."""
@@ -69,14 +70,14 @@ def open_pack(root: str | os.PathLike[str], *, quiet: bool = False) -> ViewsPack
         from dd3g.recipes.views_archive import unpack_archive
 
         place, names, identity = unpack_archive(root, quiet=quiet)
-        return ViewsPack(names, _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity)
+        return ViewsPack(names, _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity, place)
     folders = list_object_folders(root)
     identity = digest(b"".join(folder.name.encode() + (folder / "object.json").read_bytes() for folder in folders))
     place = Path(root) / ".pack"
     header = place / "pack.json"
     if not header.is_file() or json.loads(header.read_text()).get("digest") != identity:
         _make_pack(folders, place, identity, quiet)
-    return ViewsPack(tuple(f.name for f in folders), _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity)
+    return ViewsPack(tuple(f.name for f in folders), _open_group(place / GROUPS[0]), _open_group(place / GROUPS[1]), identity, place)
 
 
 def _make_pack(folders: Sequence[Path], place: Path, identity: str, quiet: bool) -> None:
