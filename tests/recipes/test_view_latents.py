@@ -25,8 +25,8 @@ CPU = torch.device("cpu")
 
 
 def codec_of(seed):
-    codec = Codec(CODEC).eval().requires_grad_(False)
     torch.manual_seed(seed)
+    codec = Codec(CODEC).eval().requires_grad_(False)
     for parameter in codec.parameters():  # as made, every codec's latents are the same averages
         parameter.add_(0.01 * torch.randn_like(parameter))
     return codec
