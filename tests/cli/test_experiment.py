@@ -10,10 +10,12 @@ from dd3g.cli.main import main
 def test_the_list_names_every_experiment_with_its_arms(capsys):
     assert main(["experiment", "--list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert len(listed) == 15
+    assert len(listed) == 16
     assert listed["order"]["arms"] == ["mu-sq-ca", "mu-ca-sq", "sq-mu-ca", "ca-sq-mu", "all at the end"]
     assert main(["experiment", "--list"]) == 0
-    assert "noise         The noise that belongs to the views: own, shuffled, fresh, zero" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(maxsplit=1) == ["noise", "The noise that belongs to the views: own, shuffled, fresh, zero"]
+    assert all("  " in line for line in lines)  # a name and its title stand apart
 
 
 @pytest.mark.parametrize(

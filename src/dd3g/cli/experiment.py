@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
                 json.dumps({name: {"title": e.title, "question": e.question, "arms": list(e.arms)} for name, e in named.items()}, indent=2)
             )
         else:
-            print("\n".join(f"{name.ljust(14)}{e.title}: {', '.join(e.arms)}" for name, e in named.items()))
+            width = max(len(name) for name in named) + 2
+            print("\n".join(f"{name.ljust(width)}{e.title}: {', '.join(e.arms)}" for name, e in named.items()))
         return 0
     if options.name is None and options.findings is None:
         raise InputError(f"NAME: none given; expected {', '.join(EXPERIMENTS)} or all; --list tells more")
