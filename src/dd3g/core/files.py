@@ -6,14 +6,15 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dd3g.core.errors import InputError, OutputError
 
-PARTIAL = ".partial-"
+_PARTIAL = ".partial-"
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def write_atomically(path: str | os.PathLike[str], *, durable: bool = False) -> 
     target = Path(path)
     make_folder(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=_PARTIAL, suffix=target.suffix, dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(f"{target}: can't be written ({error.strerror}); choose a folder that you may write to") from None
@@ -59,7 +60,7 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     make_folder(target.parent)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=target.parent))
     except OSError as error:
         raise OutputError(f"{target}: can't be written ({error.strerror}); choose a folder that you may write to") from None
     try:
@@ -72,9 +73,17 @@ def write_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sweep_partial(folder: str | os.PathLike[str]) -> None:
-    """Removes what killed runs left half-written directly inside ``folder``."""
-    for leftover in Path(folder).glob(PARTIAL + "*"):
+def sweep_partial(folder: str | os.PathLike[str], *, idle_s: float = 0.0) -> None:
+    """Removes what killed runs left half-written directly inside ``folder``.
+
+    Args:
+        folder: Where.
+        idle_s: Leave what somebody wrote to within so many seconds: where other processes may be at work.
+    """
+    for leftover in Path(folder).glob(_PARTIAL + "*"):
+        with suppress(FileNotFoundError):  # its owner has just finished it
+            if idle_s and time.time() - leftover.stat().st_mtime < idle_s:
+                continue
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

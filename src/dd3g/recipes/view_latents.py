@@ -6,7 +6,6 @@ Encoding 800 objects takes a GPU a minute and two cores twenty: as much as an ho
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dd3g.core.errors import OutputError
-from dd3g.core.files import PARTIAL, write_atomically
+from dd3g.core.files import sweep_partial, write_atomically
 from dd3g.core.noise import digest
 from dd3g.core.progress import Progress
 from dd3g.encoders.codec import Codec
@@ -54,7 +53,7 @@ def _latents(pack: ViewsPack, codec: Codec, device: torch.device, name: str, qui
         return torch.cat(list(chunks))
     kept = pack.folder / name
     if not kept.is_file():
-        _sweep(pack.folder)
+        sweep_partial(pack.folder, idle_s=_LEFT_BEHIND_S)
         try:
             with write_atomically(kept) as temporary:
                 _write(temporary, len(pack), chunks)
@@ -85,10 +84,3 @@ def _write(path: Path, objects: int, chunks: Iterator[Tensor]) -> None:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (objects, *chunk.shape[1:])}
                 np.lib.format.write_array_header_1_0(file, header)
             file.write(chunk.contiguous().numpy().astype("<f4", copy=False).tobytes())
-
-
-def _sweep(folder: Path) -> None:
-    """Removes what killed processes left; not what another one is writing."""
-    for path in folder.glob(f"{PARTIAL}*.npy"):
-        if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
-            path.unlink(missing_ok=True)
