@@ -145,9 +145,8 @@ def project_forward(
     axes = ((r0[0] * s0, r0[1] * s1, r0[2] * s2), (r1[0] * s0, r1[1] * s1, r1[2] * s2), (r2[0] * s0, r2[1] * s1, r2[2] * s2))
     w, translation, k = _camera(pose, lens, image)
     mean = _load3(means, 3 * g, inside)
-    centre, _, _, _, _, (sxx, sxy, syy), sharp_det, det, seen = _splat(
-        mean, axes, w, translation, k, width, height, NEAR, FAR, BLUR, MARGIN
-    )
+    centre, _, _, _, _, spread, sharp_det, det, seen = _splat(mean, axes, w, translation, k, width, height, NEAR, FAR, BLUR, MARGIN)
+    sxx, sxy, syy = spread
     opacity = tl.load(opacities + g, mask=inside, other=0.0)
     if ANTIALIASED:
         opacity = opacity * tl.sqrt(sharp_det / det)
@@ -199,9 +198,11 @@ def project_backward(
         image = scene * views + view
         w, translation, lens4 = _camera(pose, lens, image)
         fx, fy, _, _ = lens4
-        (x_over_z, y_over_z, ux, uy, inv_z), t, u, m, o, (sxx, sxy, syy), sharp_det, det, seen = _splat(
+        centre, t, u, m, o, spread, sharp_det, det, seen = _splat(
             mean, (a, b, c), w, translation, lens4, width, height, NEAR, FAR, BLUR, MARGIN
         )
+        x_over_z, y_over_z, ux, uy, inv_z = centre
+        sxx, sxy, syy = spread
         at = (image * n + i) * RECORD
         # what is culled has no gradient; its own numbers may be infinite, and 0 times those is none
         drawn = inside & seen & (det < _FLOAT_MAX)
