@@ -62,7 +62,7 @@ def composite_backward(
     alpha, depth, t_end, stops, used, v_rgb, v_alpha, v_depth, sums,
 ):  # fmt: skip
     """Task: a row of tiles of a picture, whose list forward has sorted. Fills the row's slot of each of its Gaussians with ten sums."""
-    own_sums, first_segment = np.empty(n * SUMS, f32), np.empty(BATCH, np.int64)
+    own_sums, first_segment = np.empty(n * SUMS, f32), np.empty(BATCH + 1, np.int64)
     lists, tile_starts, spans, packed, planes, seg_int, seg_float = row_scratch(n, tiles)
     while True:
         task, image, row, y0, h = next_row(counter, rows, height)
@@ -141,7 +141,8 @@ def backward_tile(packed, splats, x0, w, planes, seg_int, seg_float, first_segme
     lanes, tile_x, last_x, i = lane_numbers(), f32(x0), f32(w - 1), splats.size - 1
     while i >= 0:
         n, count = 0, 0
-        while i - count >= 0 and n < BATCH - BATCH_ROOM:
+        # a splat whose box alone reaches into the tile has no segments: a batch is full of splats, too
+        while i - count >= 0 and n < BATCH - BATCH_ROOM and count < BATCH:
             first_segment[count] = n
             n = add_segments(packed, np.int64(at(splats, i - count)) * RECORD, i - count, tile_x, last_x, seg_int, seg_float, n)
             count += 1

@@ -4,8 +4,9 @@
     y = fma(x, 2.0, x)
     vstore(array, i, select(y > 1.0, y, 0.0))
 
-Arrays are indexed flat and without bounds checks. Scalars broadcast. Nothing relies on the auto-vectoriser or on fastmath: every
-machine with fused multiply-add gives the same bits. Vectors may stand in locals and tuples, not in arrays or closures.
+Arrays are indexed flat, and without bounds checks unless ``NUMBA_BOUNDSCHECK=1`` asks for them. Scalars broadcast. Nothing relies on the
+auto-vectoriser or on fastmath: every machine with fused multiply-add gives the same bits. Vectors may stand in locals and tuples, not in
+arrays or closures.
 
 A function below ``intrinsic`` runs when a kernel is typed: it gives the types of result and arguments, and a function that emits
 the LLVM instructions from the context, the builder, the signature and the LLVM values.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import operator
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 from numba.np.arrayobj import make_array
@@ -72,11 +73,24 @@ def _pick(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
 
 
-def _address(context, builder, signature, array_and_index, element=None):
-    """Address of ``array[index]``, no bounds checked, no negative index wrapped."""
+def _address(context, builder, signature, array_and_index, element=None, count=None, *, touched=True):
+    """Address of ``array[index]``, no negative index wrapped.
+
+    Bounds are checked under ``NUMBA_BOUNDSCHECK=1`` alone: of the element, of all lanes of a vector, or of the first ``count``.
+    """
     array = make_array(signature.args[0])(context, builder, array_and_index[0])
     pointer = builder.gep(array.data, [array_and_index[1]])
+    if config.BOUNDSCHECK and touched:
+        _check_bounds(context, builder, array, array_and_index[1], _I64(1 if element is None else LANES) if count is None else count)
     return builder.bitcast(pointer, element.as_pointer()) if element else pointer
+
+
+def _check_bounds(context, builder, array, index, count):
+    last = builder.sub(builder.add(index, count), _I64(1))
+    for place in (index, last):
+        outside = builder.icmp_unsigned(">=", place, array.nitems)
+        with builder.if_then(builder.and_(outside, builder.icmp_signed(">", count, _I64(0))), likely=False):
+            context.call_conv.return_user_exc(builder, IndexError, ("a kernel's vector lies outside of its array",))
 
 
 def _llvm_call(name):
@@ -197,7 +211,7 @@ def vload_first(typing_context, array, index, count):
     """The first ``count`` of eight elements from ``index`` on, then zeros; what lies behind them is not touched."""
 
     def emit(context, builder, signature, values):
-        pointer = _address(context, builder, signature, values, _FLOATS)
+        pointer = _address(context, builder, signature, values, _FLOATS, values[2])
         function_type = ir.FunctionType(_FLOATS, [pointer.type, _I32, _BOOLS, _FLOATS])
         function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.load.v{LANES}f32.p0")
         return builder.call(function, [pointer, _I32(4), _first_lanes(builder, values[2]), ir.Constant(_FLOATS, [0.0] * LANES)])
@@ -210,7 +224,7 @@ def vstore_first(typing_context, array, index, vector, count):
     """Writes the first ``count`` of eight elements from ``index`` on."""
 
     def emit(context, builder, signature, values):
-        pointer = _address(context, builder, signature, values, _FLOATS)
+        pointer = _address(context, builder, signature, values, _FLOATS, values[3])
         function_type = ir.FunctionType(ir.VoidType(), [_FLOATS, pointer.type, _I32, _BOOLS])
         function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.store.v{LANES}f32.p0")
         builder.call(function, [values[2], pointer, _I32(4), _first_lanes(builder, values[3])])
@@ -247,7 +261,7 @@ def prefetch(typing_context, array, index):
     """Asks for the cache line of an element that will be read soon."""
 
     def emit(context, builder, signature, values):
-        pointer = _address(context, builder, signature, values, ir.IntType(8))
+        pointer = _address(context, builder, signature, values, ir.IntType(8), touched=False)
         function_type = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
         builder.call(function, [pointer, _I32(0), _I32(3), _I32(1)])  # read, keep in all caches, data
