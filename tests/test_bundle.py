@@ -26,7 +26,9 @@ from tests.recipes.blobs import blob, views_of
 ASSETS = Path(dd3g.__file__).parent / "assets"
 
 
-@pytest.mark.parametrize(("name", "most_bytes"), [("student", 25e6), ("background", 2e6), ("mean_object", 1e6), ("codec", 1e6)])
+@pytest.mark.parametrize(
+    ("name", "most_bytes"), [("student", 25e6), ("teacher", 13e6), ("background", 2e6), ("mean_object", 1e6), ("codec", 1e6)]
+)
 def test_weights_are_small_and_have_a_card(name, most_bytes):
     file = ASSETS / f"{name}.safetensors"
     assert file.stat().st_size <= most_bytes
@@ -84,6 +86,57 @@ def test_the_codec_gives_back_colour_and_alpha_of_objects_that_it_never_saw():
 def test_the_codec_names_the_data_it_was_trained_on():
     about = load_model_file(bundled("codec"), "codec").about
     assert sum(part["objects"] for part in about["data"]) > 1000
+
+
+def test_the_teacher_names_the_data_it_was_trained_on():
+    about = load_model_file(bundled("teacher"), "teacher").about
+    assert sum(part["objects"] for part in about["data"]) > 1000
+    assert any("CC BY" in credit for part in about["data"] for credit in part["credits"])
+
+
+@needs_train
+def test_the_teacher_works_in_the_latents_of_the_bundled_codec():
+    from dd3g.teacher.teacher import load_teacher, own_networks
+
+    _, codec = own_networks(load_teacher("bundled"))
+    assert all(torch.equal(tensor, codec.state_dict()[name]) for name, tensor in load_codec().state_dict().items())
+
+
+@needs_train
+def test_the_teacher_draws_what_the_picture_shows_and_every_noise_draws_something_else():
+    from dd3g.core import draw_noise
+    from dd3g.objects import SKY, make_object, render_views
+    from dd3g.teacher.teacher import decode, load_teacher, sample
+
+    teacher, rig, white = load_teacher("bundled"), canonical_rig(128), torch.ones(3)
+    seen = [render_views(make_object(seed), rig, SKY) for seed in range(10**9, 10**9 + 3)]
+    images = torch.stack([torch.cat([views.rgb[0], views.alpha[0]]) for views in seen])
+    noise = torch.stack([draw_noise(NoiseKey("drawn", draw), (4, 4, 16, 16)) for draw in range(2)])
+    made = torch.stack(
+        [decode(teacher, sample(teacher, images, rig, n.expand(3, -1, -1, -1, -1), guidance=2.0, steps=8, solver="unipc")) for n in noise]
+    )
+    ours = composite(made[:, :, :, :3], made[:, :, :, 3:], white)  # (draw, object, view, 3, h, w)
+    truth = torch.stack([composite(views.rgb, views.alpha, white) for views in seen])
+    likeness = torch.tensor([[psnr(ours[0, i], truth[j]).mean() for j in range(3)] for i in range(3)])
+    assert (likeness.argmax(1) == torch.arange(3)).all(), likeness
+    assert likeness.diag().mean() > 18
+    assert (ours[0] - ours[1]).square().mean().sqrt() > 0.01
+
+
+@needs_train
+def test_views_are_followed_back_to_the_noise_that_the_teacher_ties_to_them():
+    from dd3g.objects import SKY, make_object, render_views
+    from dd3g.teacher.teacher import decode, encode, invert, load_teacher, sample
+
+    teacher, rig = load_teacher("bundled"), canonical_rig(128)
+    views = render_views(make_object(10**9), rig, SKY)
+    rgba = torch.cat([views.rgb, views.alpha], 1)[None]
+    latents = encode(teacher, rgba)
+    found = invert(teacher, latents, rgba[:, 0], rig, steps=10)
+    again = sample(teacher, rgba[:, 0], rig, found.noise, steps=10)
+    there, back = (composite(v[:, :3], v[:, 3:], torch.ones(3)) for v in (decode(teacher, latents)[0], decode(teacher, again)[0]))
+    assert psnr(back, there).min() > 35
+    assert 0.5 < found.noise.var() < 1.5
 
 
 def test_the_cutout_finds_a_ball_on_a_table():

@@ -1,6 +1,6 @@
 """Collect quadruples {noise, cameras, image, views} along the teacher's deterministic ODE. Safe to kill; the same command goes on.
 
-dd3g collect photos/ --teacher teacher.safetensors --draws 8 --out quadruples           noise is drawn and followed to views
+dd3g collect photos/ --draws 8 --out quadruples                                         noise is drawn and followed to views
 dd3g collect views --invert --teacher teacher.safetensors --out quadruples-real         real views are followed back to their noise
 dd3g collect photos/ --teacher sd-v2.1-base-4view-ipmv.pt --out quadruples              ImageDream draws: 4 views of 256 px over a grey
 dd3g collect photos/ --teacher CKPT --solver unipc --steps 20 --dtype bf16 --out quick  fewer steps to the same end, in half precision
@@ -14,7 +14,12 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("sources", nargs="+", metavar="IMAGES_OR_VIEWS", help="pictures or folders of them; or folders of `dd3g objects`")
-    parser.add_argument("--teacher", required=True, metavar="CKPT", help="a teacher of ours (dd3g teach unet), or ImageDream's checkpoint")
+    parser.add_argument(
+        "--teacher",
+        default="bundled",
+        metavar="CKPT",
+        help="a teacher of ours (dd3g teach unet), or ImageDream's checkpoint (default: the bundled teacher)",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the collection; gone on with if it exists")
     parser.add_argument("--invert", action="store_true", help="views are the truth, and the noise that the ODE ties to them is found")
     parser.add_argument("--draws", type=int, default=None, help="of each input (default: 8); with --invert sets of views (default: 1)")

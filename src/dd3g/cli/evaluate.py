@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--worst-by", metavar="METRIC", help="what the report's failures are chosen by (default: LPIPS, or psnr)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core that the process may use)")
-    parser.add_argument("--teacher", metavar="CKPT", help="with --quadruples: the teacher that they were collected from")
+    parser.add_argument(
+        "--teacher", metavar="CKPT", help="with --quadruples: the teacher that they were collected from; 'bundled' for the package's own"
+    )
     parser.add_argument("--split", choices=("dev", "train", "all"), help="with --quadruples: images of this side (default: dev)")
     parser.add_argument("--images", type=int, metavar="N", help="with --quadruples: at most so many images (default: all)")
     parser.add_argument("--device", help="with --quadruples: cpu or cuda (default: cpu)")

@@ -22,7 +22,7 @@ from dd3g.teacher.imagedream.sizes import PUBLISHED
 from dd3g.teacher.imagedream.stored import open_stored
 
 BUNDLED = "bundled"
-_ASSETS = ("student", "codec", "background", "mean_object")
+_ASSETS = ("student", "teacher", "codec", "background", "mean_object")
 _STATE = {"format", "step", "network", "optimiser"}  # of a training state
 
 

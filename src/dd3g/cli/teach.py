@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_views(unet)
     unet.add_argument("--codec", metavar="CKPT", help="the codec in whose latents a new teacher works; 'bundled' for the package's own")
     unet.add_argument("--preset", default="small", help="tiny, for views of 64 px, or small, for 128 (default: small)")
-    unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead")
+    unet.add_argument("--init", metavar="CKPT", help="go on from this teacher instead; 'bundled' for the package's own")
     unet.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
 
     background = networks.add_parser("background", help="the network that cuts objects out of photographs")

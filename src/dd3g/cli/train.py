@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="distance beside the pixels': LPIPS with weights of yours, or our codec's features (default: lpips-squeeze)",
     )
     parser.add_argument("--codec", metavar="CKPT", help="with --perceptual codec: that codec, or 'bundled' (default: the one of --teacher)")
-    parser.add_argument("--teacher", metavar="CKPT", help="the teacher that quadruples were collected from, or that verifies")
+    parser.add_argument(
+        "--teacher",
+        metavar="CKPT",
+        help="the teacher that quadruples were collected from, or that verifies; 'bundled' for the package's own",
+    )
     parser.add_argument("--graphs", action="store_true", help="with --device cuda: record the network as CUDA graphs, which is faster")
     parser.add_argument("--freeze", default="", metavar="PARTS", help="parts that stay, by names: --freeze encoder,extraction")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """The teacher as a map: (N, C, II) -> OI, and back from OI to N.
 
-    teacher = load_teacher("teacher.safetensors")
+    teacher = load_teacher("bundled")                                    # or a file
     latents = sample(teacher, image, cameras, noise, guidance=3.0)      # (b, 4, c, l, l), 50 steps of the ODE
     views = decode(teacher, latents)                                     # (b, 4, 4, 8 l, 8 l) straight RGBA
     found = invert(teacher, encode(teacher, views), image, cameras)      # guidance 1, by fixed-point iteration
@@ -29,8 +29,9 @@ from dd3g.core.files import is_file, is_folder
 from dd3g.core.model_file import load_model_file, load_strictly, save_model_file
 from dd3g.core.noise import digest
 from dd3g.core.views import premultiplied, resized
+from dd3g.core.weights import bundled
 from dd3g.encoders import ImageEncoderConfig
-from dd3g.encoders.codec import FACTOR, Codec, CodecConfig
+from dd3g.encoders.codec import BUNDLED, FACTOR, Codec, CodecConfig
 from dd3g.teacher import ddim
 from dd3g.teacher.imagedream.network import ImageDreamConfig, ImageDreamNetwork
 from dd3g.teacher.imagedream.prompts import PromptName
@@ -248,16 +249,18 @@ def save_teacher(path: str | os.PathLike[str], networks: TeacherNetworks, about:
 
 
 def load_teacher(path: str | os.PathLike[str], prompts: tuple[PromptName, PromptName] | None = None) -> Teacher:
-    """Loads a teacher: what :func:`save_teacher` wrote, or ImageDream's checkpoint in any of its layouts.
+    """Loads a teacher: the package's own, what :func:`save_teacher` wrote, or ImageDream's checkpoint in any of its layouts.
 
     Args:
-        path: A file, a folder, or a hub's ``owner/name``.
+        path: "bundled", a file, a folder, or a hub's ``owner/name``.
         prompts: What ImageDream is told, and what it is told without the picture; None is the authors' choice. Ours reads no text.
 
     Raises:
         CheckpointError: No such file, damaged, or of another architecture.
         InputError: Prompts for a teacher that reads none.
     """
+    if path == BUNDLED:
+        path = bundled(KIND)
     if _is_foreign(Path(path)):
         from dd3g.teacher.imagedream.load import load_imagedream
 
