@@ -11,7 +11,6 @@ them the same of the truth through the codec, of the input copied to every camer
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from dd3g.core import NoiseKey, canonical_rig, draw_noise
-from dd3g.core.files import make_folder
+from dd3g.core.files import make_folder, write_json
 from dd3g.core.machine import machine_name
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
@@ -33,6 +32,7 @@ from dd3g.teacher.teacher import Teacher, decode, encode, load_teacher, on_devic
 _QUARTERS = (0, 4, 8, 12)  # of the sixteen views round the object
 _AT_ONCE = 10
 _SHOWN = 12
+_COLUMNS = ("view 0", "others", "best", "alpha IoU", "spread")
 
 
 def main() -> None:
@@ -43,32 +43,31 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, help="for draws.json and a sheet of each guidance")
+    parser.add_argument("--out", type=Path, help="for draws.json and a sheet for each guidance")
     options = parser.parse_args()
     teacher = on_device(load_teacher(options.teacher), options.device)
     pack = open_pack(options.dev)
     store = PictureStore([pack], "targets", torch.device("cpu"))
     truth = store.rgba(np.arange(len(pack))[:, None], np.array(_QUARTERS))
-    rows = {
-        "truth through the codec": scores(through_codec(teacher, truth, options.device)[:, None], truth),
-        "input copied": scores(truth[:, :1].expand_as(truth)[:, None], truth),
-        "white": scores(torch.zeros_like(truth)[:, None], truth),
-    }
-    sheets = {}
+    print(f"{machine_name(torch.device(options.device))}; {len(truth)} objects, {options.draws} draws")
+    rows: dict[str, dict[str, float]] = {}
+
+    def tell(name: str, made: Float[Tensor, "n d v 4 h w"]) -> None:
+        if not rows:
+            print(f"{'':<24}" + "".join(f"{column:>12}" for column in _COLUMNS))
+        rows[name] = scores(made, truth)
+        print(f"{name:<24}" + "".join(f"{rows[name][column]:>12.3f}" for column in _COLUMNS), flush=True)
+
+    tell("truth through the codec", through_codec(teacher, truth, options.device)[:, None])
+    tell("input copied", truth[:, :1].expand_as(truth)[:, None])
+    tell("white", torch.zeros_like(truth)[:, None])
     for guidance in options.guidance:
         made = draws_of(teacher, truth, guidance, options.draws, options.device)
-        rows[f"guidance {guidance:g}"] = scores(made, truth)
-        sheets[f"guidance-{guidance:g}.png"] = picture(made, truth)
-    print(f"{machine_name()}; {len(truth)} objects, {options.draws} draws")
-    columns = list(next(iter(rows.values())))
-    print(f"{'':<24}" + "".join(f"{column:>12}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:<24}" + "".join(f"{row[column]:>12.3f}" for column in columns))
+        tell(f"guidance {guidance:g}", made)
+        if options.out:
+            picture(made, truth).save(make_folder(options.out) / f"guidance-{guidance:g}.png")
     if options.out:
-        folder = make_folder(options.out)
-        (folder / "draws.json").write_text(json.dumps(rows, indent=2))
-        for name, made in sheets.items():
-            made.save(folder / name)
+        write_json(options.out / "draws.json", rows)
 
 
 @torch.inference_mode()
@@ -100,13 +99,9 @@ def scores(made: Float[Tensor, "n d v 4 h w"], truth: Float[Tensor, "n v 4 h w"]
     union = (inside | there).sum((3, 4)).clamp_min(1)
     spread = (ours - ours.mean(1, keepdim=True)).square().mean((1, 3, 4, 5))[:, 1:].mean(1).sqrt()
     others = db[:, :, 1:].mean(2)
-    return {
-        "view 0": db[:, :, 0].mean().item(),
-        "others": others.mean().item(),
-        "best": others.amax(1).mean().item(),
-        "alpha IoU": ((inside & there).sum((3, 4)) / union).mean().item(),
-        "spread": spread.mean().item(),
-    }
+    overlap = (inside & there).sum((3, 4)) / union
+    found = (db[:, :, 0], others, others.amax(1), overlap, spread)
+    return dict(zip(_COLUMNS, (values.mean().item() for values in found), strict=True))
 
 
 def over_white(rgba: Float[Tensor, "*b 4 h w"]) -> Float[Tensor, "*b 3 h w"]:

@@ -35,3 +35,25 @@ def test_the_same_seed_fits_the_same_gaussians(fit_views, tmp_path, capsys):
     for out in ("a", "b"):
         fit_views.main(["--gaussians", "200", "--steps", "5", "--size", "32", "--out", str(tmp_path / out)])
     assert (tmp_path / "a/fit.ply").read_bytes() == (tmp_path / "b/fit.ply").read_bytes()
+
+
+noise_to_views = script_fixture("examples/noise_to_views.py")
+
+
+@needs_train
+def test_the_tiny_teacher_ties_noise_to_views_both_ways(noise_to_views, tmp_path, capsys):
+    noise_to_views.main(["--steps", "20", "--out", str(tmp_path)])
+    said = json.loads(capsys.readouterr().out)
+    assert said["same_noise_apart"] == 0
+    assert said["draws_apart"] > 0.01
+    assert said["round_trip_db"] > 35
+    assert 0.5 < said["found_noise_variance"] < 1.5
+    assert (tmp_path / "noise-to-views.png").stat().st_size > 1000
+
+
+def test_the_weights_of_the_examples_are_small_and_have_a_card():
+    folder = Path(__file__).parent.parent / "examples" / "weights"
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) < 3e6
+    card = (folder / "README.md").read_text()
+    for word in ("Data", "Apache-2.0", "cannot"):
+        assert word in card, word
