@@ -26,7 +26,7 @@ scaled() { calculate "$1 * $scale < $2 ? $2 : int($1 * $scale + 0.5)"; }
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 # at_most MINUTES: of a stage; more only where more was asked for.
-at_most() { calculate "$scale > 1 ? $1 * $scale : $1"; }
+at_most() { calculate "($scale > 1 ? $1 * $scale : $1)"; }
 
 objects=$(scaled 60 4)
 dev_objects=$(scaled 10 2)
