@@ -12,6 +12,8 @@ from dd3g.formats import ply
 from tests.extras import needs_train
 from tests.load_script import script_fixture
 
+WEIGHTS = Path(__file__).parent.parent / "examples" / "weights"
+
 fit_views = script_fixture("examples/fit_views.py")
 
 
@@ -42,7 +44,8 @@ noise_to_views = script_fixture("examples/noise_to_views.py")
 
 @needs_train
 def test_the_tiny_teacher_ties_noise_to_views_both_ways(noise_to_views, tmp_path, capsys):
-    noise_to_views.main(["--steps", "20", "--out", str(tmp_path)])
+    weights = [f"--{who}={WEIGHTS / f'tiny-{who}.safetensors'}" for who in ("teacher", "student")]
+    noise_to_views.main([*weights, "--steps", "20", "--out", str(tmp_path)])
     said = json.loads(capsys.readouterr().out)
     assert said["same_noise_apart"] == 0
     assert said["draws_apart"] > 0.01
@@ -52,8 +55,7 @@ def test_the_tiny_teacher_ties_noise_to_views_both_ways(noise_to_views, tmp_path
 
 
 def test_the_weights_of_the_examples_are_small_and_have_a_card():
-    folder = Path(__file__).parent.parent / "examples" / "weights"
-    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) < 3e6
-    card = (folder / "README.md").read_text()
+    assert sum(file.stat().st_size for file in WEIGHTS.glob("*.safetensors")) < 3e6
+    card = (WEIGHTS / "README.md").read_text()
     for word in ("Data", "Apache-2.0", "cannot"):
         assert word in card, word
