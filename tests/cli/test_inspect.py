@@ -32,7 +32,7 @@ def told(dd3g, path, status=0):
 
 def test_the_package_s_own_weights_are_usable(dd3g):
     said = told(dd3g, "bundled")
-    assert [one["what"] for one in said["holds"]] == ["student", "codec", "background", "mean-object"]
+    assert [one["what"] for one in said["holds"]] == ["student", "teacher", "codec", "background", "mean-object"]
     for one in said["holds"]:
         assert one["faults"] == []
         assert one["facts"]["parameters"] == sum(t.numel() for t in load_file(one["path"]).values())

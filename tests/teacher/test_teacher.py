@@ -128,7 +128,8 @@ def test_guidance_1_is_the_conditional_prediction_and_others_are_linear(teacher)
     image, z = picture(), drawn(2, 4, 4, 4, 4)
     cameras, condition = CAMERAS.conditions().expand(2, -1, -1), condition_of(teacher, image)
     one, two, three = (epsilon_of(teacher, condition, cameras, w)(z, 400) for w in (1.0, 2.0, 3.0))
-    torch.testing.assert_close(one, ask_at(teacher, z, condition, 400), rtol=0, atol=1e-6)
+    asked = as_epsilon(ask_at(teacher, z, condition, 400), z, teacher.schedule, 400, teacher.network.config)
+    torch.testing.assert_close(one, asked, rtol=0, atol=1e-6)
     torch.testing.assert_close(three - two, two - one, rtol=0, atol=1e-4)
 
 
@@ -143,7 +144,7 @@ def test_v_says_the_same_as_epsilon():
         z = schedule.diffused(clean, noise, t)
         v = schedule.signal(t) * noise - schedule.noise(t) * clean
         torch.testing.assert_close(as_epsilon(v, z, schedule, t, replace(TINY, prediction="v")), noise, rtol=0, atol=1e-5)
-        assert as_epsilon(v, z, schedule, t, TINY) is v
+        assert as_epsilon(v, z, schedule, t, replace(TINY, prediction="epsilon")) is v
 
 
 def test_inversion_is_sampled_back(teacher):

@@ -15,15 +15,19 @@ the LLVM instructions from the context, the builder, the signature and the LLVM 
 from __future__ import annotations
 
 import operator
+from typing import Any
 
+import numba
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 from numba.np.arrayobj import make_array
 
 LANES = 8
 """Floats in a vector: one AVX register, two of NEON. Sixteen (AVX-512) lost: most rows of most splats are shorter than eight."""
+
+_CONFIG: Any = numba.config  # type checkers don't see its settings
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLOATS, _INTS, _BOOLS = (ir.VectorType(scalar, LANES) for scalar in (ir.FloatType(), _I32, ir.IntType(1)))
@@ -80,7 +84,7 @@ def _address(context, builder, signature, array_and_index, element=None, count=N
     """
     array = make_array(signature.args[0])(context, builder, array_and_index[0])
     pointer = builder.gep(array.data, [array_and_index[1]])
-    if config.BOUNDSCHECK and touched:
+    if _CONFIG.BOUNDSCHECK and touched:
         _check_bounds(context, builder, array, array_and_index[1], _I64(1 if element is None else LANES) if count is None else count)
     return builder.bitcast(pointer, element.as_pointer()) if element else pointer
 
