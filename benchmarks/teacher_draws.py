@@ -5,7 +5,8 @@
 Input: the view at azimuth 0 and elevation 0, as in the score of `dd3g teach unet`; views 0, 90, 180 and 270 of the canonical rig are
 drawn with 20 steps of UniPC. PSNR over white against the true views, at the views' size, means over objects: of view 0, of the other three,
 of the best of the draws by those three; intersection over union of alpha at 0.5; the spread of draws (RMS over draws, other three). Beside
-them the same of the truth through the codec, of the input copied to every camera, and of white.
+them the same of the truth through the codec, of the input copied to every camera, and of white. DEV is what `dd3g objects` makes without
+`--rig`: its first sixteen views stand round the object at elevation 0.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ def main() -> None:
     options = parser.parse_args()
     teacher = on_device(load_teacher(options.teacher), options.device)
     pack = open_pack(options.dev)
+    side = pack.targets.rgba.shape[-1]
+    if teacher.opaque or teacher.side != side:
+        raise SystemExit(f"teacher_draws.py: {options.dev} holds views of {side} px with alpha; give a teacher of ours that draws such")
     store = PictureStore([pack], "targets", torch.device("cpu"))
     truth = store.rgba(np.arange(len(pack))[:, None], np.array(_QUARTERS))
     print(f"{machine_name(torch.device(options.device))}; {len(truth)} objects, {options.draws} draws")

@@ -4,7 +4,7 @@
 #
 #     runs/tiny.sh [OUT]             results in OUT (default out/tiny); four to six minutes on two cores
 #     DD3G_SCALE=0.1 runs/tiny.sh    a tenth of the objects and steps, only to see that everything runs
-#     DD3G_SCALE=4 runs/tiny.sh      four times as much of both, and of the time that each stage may take: how examples/weights were made
+#     DD3G_SCALE=3 runs/tiny.sh      three times as much of both, and of the time that each stage may take: how examples/weights were made
 #
 # Safe to kill; the same command goes on. It shows the way, not the quality: that takes the objects and hours of runs/small.sh.
 set -euo pipefail
@@ -51,7 +51,7 @@ short() {
     )
 }
 
-say "2/8 the student's eyes: surfaces and camera from one picture (at most $(at_most 1) minutes)"
+say "2/8 the student's eyes: surfaces and camera from one picture (at most $(at_most 1) min)"
 short "$encoder_steps"
 # What something else began from must not change any more; so below.
 if [ ! -e "$out/student/config.json" ]; then
@@ -59,14 +59,14 @@ if [ ! -e "$out/student/config.json" ]; then
         --set data.image_size=128 --set loss.semantics=0 --set fit.lr=2e-3
 fi
 
-say "3/8 the codec: pictures with alpha to latents and back (at most $(at_most 1) minutes)"
+say "3/8 the codec: pictures with alpha to latents and back (at most $(at_most 1) min)"
 short "$codec_steps"
 if [ ! -e "$out/teacher/config.json" ]; then
     dd3g teach codec "$out/views" "${options[@]}" --out "$out/codec" --batch 16 --max-minutes "$(at_most 1)" \
         --set data.crop=32 --set loss.perceptual=0 --set fit.lr=5e-3
 fi
 
-say "4/8 the teacher: four views at once from noise and a picture (at most $(at_most 2) minutes)"
+say "4/8 the teacher: four views at once from noise and a picture (at most $(at_most 2) min)"
 short "$teacher_steps"
 if [ ! -e "$out/drawn/plan.json" ]; then
     dd3g teach unet "$out/views" --codec "$out/codec/last.safetensors" "${options[@]}" --out "$out/teacher" --batch 8 --max-minutes "$(at_most 2)" \
@@ -81,7 +81,7 @@ dd3g collect "$out/views" "${ode[@]}" --guidance 2 --draws 2 --out "$out/drawn"
 say "6/8 quadruples of true views: followed back to the noise that the teacher's ODE ties to them"
 dd3g collect "$out/views" "${ode[@]}" --invert --out "$out/inverted"
 
-say "7/8 the student: Gaussians whose renders look like views: true, drawn and inverted (at most $(at_most 2) minutes)"
+say "7/8 the student: Gaussians whose renders look like views: true, drawn and inverted (at most $(at_most 2) min)"
 short "$student_steps"
 dd3g train "$out/views" "$out/drawn" "$out/inverted" --teacher "$teacher" "${options[@]}" --out "$out/student" --batch 8 \
     --max-minutes "$(at_most 2)" --perceptual none --init "$out/encoder/last.safetensors" --set data.image_size=128 --set fit.lr=1e-3

@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", nargs="+", default=[], metavar="PATH", help="students of these files; 'bundled' for the package's own")
     parser.add_argument(
-        "--teacher", nargs="+", default=[], metavar="WHAT", help="teachers: tiny, small or imagedream with random weights, or files"
+        "--teacher",
+        nargs="+",
+        default=[],
+        metavar="WHAT",
+        help="teachers: tiny, small or imagedream with random weights, 'bundled', or files",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--dtype", choices=("fp32", "bf16", "fp16"), default="fp32", help="of products (default: fp32)")

@@ -4,7 +4,7 @@ dd3g evaluate --objects MESHES --out report
 dd3g evaluate --protocol gso-small-v1 --objects GSO --model run/model.safetensors --out report
 dd3g evaluate --protocol gso-small-v1 --objects GSO --splats lgm-out --frame lgm --out report-lgm
 dd3g evaluate --compare report report-lgm --out comparison
-dd3g evaluate --quadruples quadruples --teacher teacher.safetensors --model run/model.safetensors --out report
+dd3g evaluate --quadruples quadruples --teacher bundled --model run/model.safetensors --out report
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _on_quadruples(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from dd3g.evaluate.alignment_run import AlignmentOptions, evaluate_alignment
 
     if options.teacher is None:
-        raise InputError(f"{options.quadruples}: holds quadruples; give --teacher, the file that they were collected from")
+        raise InputError(f"{options.quadruples}: holds quadruples; give --teacher, that of `dd3g collect` ('bundled' where none was given)")
     wanted = AlignmentOptions(
         options.quadruples,
         options.teacher,

@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help="students of each arm (default: 1 at tiny, 3 at small)")
     parser.add_argument("--steps", type=int, metavar="N", help="of each training (default: 4 at tiny, 900 at small); another folder then")
     parser.add_argument("--out", default="out/experiments", metavar="DIR", help="folder of all experiments (default: out/experiments)")
-    parser.add_argument("--teacher", metavar="CKPT", help="a trained teacher of 64 px in the place of the exact one")
+    parser.add_argument(
+        "--teacher",
+        metavar="CKPT",
+        help="a trained teacher of 64 px in the place of the exact one, for example examples/weights/tiny-teacher.safetensors",
+    )
     parser.add_argument("--guidance", type=float, metavar="W", help="of its draws (default: 3)")
     parser.add_argument("--findings", metavar="FILE", help="also write the page of all findings under DIR, and keep its comments")
     parser.add_argument("--list", action="store_true", help="name the experiments and stop")

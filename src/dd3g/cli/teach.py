@@ -2,7 +2,7 @@
 
 dd3g teach encoder views --dev views-dev --out run-encoder      then: dd3g train views --init run-encoder/model.safetensors ...
 dd3g teach codec views --dev views-dev --out run-codec
-dd3g teach unet views --codec run-codec/model.safetensors --dev views-dev --out run-teacher
+dd3g teach unet views --codec bundled --dev views-dev --out run-teacher
 dd3g teach background --views views --photographs DIR --out run-background
 """
 

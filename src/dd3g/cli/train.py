@@ -3,8 +3,8 @@
 dd3g objects --procedural 200 --seed 1 --out views
 dd3g train views --preset tiny --out run --perceptual none --max-minutes 5
 dd3g train views --perceptual codec --codec codec.safetensors --dev views-dev --out run
-dd3g train quadruples views --teacher teacher.safetensors --dev views-dev --out run
-dd3g train views --teacher teacher.safetensors --set loss.implicit.balance=0.1 --out run       verified by the teacher as well
+dd3g train quadruples views --teacher bundled --dev views-dev --out run
+dd3g train views --teacher bundled --set loss.implicit.balance=0.1 --out run                   verified by the teacher as well
 torchrun --nproc-per-node 8 -m dd3g train views --device cuda --dev views-dev --out run
 """
 
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--init", metavar="CKPT", help="start from this checkpoint's weights; 'bundled' for the package's own")
     parser.add_argument(
-        "--init-extraction", metavar="TEACHER", help="pattern extraction takes the topology and weights of this teacher's way down"
+        "--init-extraction",
+        metavar="TEACHER",
+        help="pattern extraction takes the topology and weights of this teacher's way down; 'bundled' for the package's own",
     )
     parser.add_argument(
         "--perceptual",

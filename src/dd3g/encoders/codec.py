@@ -165,7 +165,7 @@ def _carry(layer: nn.Conv2d, matrix: Float[Tensor, "4 4"], kernel: Float[Tensor,
 
 def codec_path(codec: str | os.PathLike[str]) -> Path:
     """The file of a codec: the package's own for "bundled", else that path."""
-    return bundled(KIND) if codec == BUNDLED else Path(codec)
+    return bundled(KIND) if os.fspath(codec) == BUNDLED else Path(codec)
 
 
 def load_codec(codec: str | os.PathLike[str] = BUNDLED) -> Codec:

@@ -21,7 +21,7 @@ def tiny_codec() -> CodecConfig:
 def tiny_teacher() -> TeacherConfig:
     """The same for views of 64 px, whose latents fit the student's tiny preset; 0.9 million parameters.
 
-    Attends at every level and predicts v: of a hundred steps that makes shapes and colours like the picture's, other ways don't yet.
+    Attends at every level: of a hundred steps that makes shapes and colours like the picture's.
     """
     return TeacherConfig(
         latent_size=8,
@@ -31,7 +31,6 @@ def tiny_teacher() -> TeacherConfig:
         encoder=ImageEncoderConfig(
             size=64, channels=(8, 16, 32), width=64, blocks=1, heads=4, fine_channels=16, place_numbers=0, camera_numbers=0
         ),
-        prediction="v",
     )
 
 

@@ -41,9 +41,11 @@ from dd3g.student.seeding import HALF_FRAME
 from dd3g.training import Recipe, Score
 
 PerceptualName = Literal["lpips-squeeze", "lpips-alex", "codec", "none"]
-NO_VERIFIER = "loss.implicit: verification needs a teacher; name it with --teacher, or leave weight and balance at 0"
+NO_VERIFIER = (
+    "loss.implicit: verification needs a teacher; name it with --teacher ('bundled' is the package's), or leave weight and balance at 0"
+)
 NO_LATENTS = "loss.latent: tells the latents of drawn quadruples; give a collection that was drawn, or leave weight at 0"
-NO_CODEC = "--perceptual codec: no codec given; name one with --codec, or a teacher, which has one, with --teacher"
+NO_CODEC = "--perceptual codec: no codec given; name one with --codec ('bundled' for the package's own), or a teacher with --teacher"
 
 
 @dataclass(frozen=True)

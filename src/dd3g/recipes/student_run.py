@@ -187,7 +187,7 @@ def _collections(
     if not folders:
         return [], None
     if options.teacher is None:
-        raise InputError(f"{folders[0]}: holds quadruples; give --teacher, the file that they were collected from")
+        raise InputError(f"{folders[0]}: holds quadruples; give --teacher, that of `dd3g collect` ('bundled' where none was given)")
     teacher = load(options.teacher)
     return [open_decoded(folder, teacher, device=session.device, quiet=session.quiet) for folder in folders], teacher
 

@@ -259,7 +259,7 @@ def load_teacher(path: str | os.PathLike[str], prompts: tuple[PromptName, Prompt
         CheckpointError: No such file, damaged, or of another architecture.
         InputError: Prompts for a teacher that reads none.
     """
-    if path == BUNDLED:
+    if os.fspath(path) == BUNDLED:
         path = bundled(KIND)
     if _is_foreign(Path(path)):
         from dd3g.teacher.imagedream.load import load_imagedream

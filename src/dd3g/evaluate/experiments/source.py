@@ -89,7 +89,9 @@ def trained_source(world: World, teacher: Teacher, guidance: float) -> Source:
     """
     network, codec = own_networks(teacher)
     if teacher.side != world.config.size:
-        raise InputError(f"--teacher: draws views of {teacher.side} px, expected {world.config.size}; give one of that size")
+        raise InputError(
+            f"--teacher: draws views of {teacher.side} px, expected {world.config.size}; try examples/weights/tiny-teacher.safetensors"
+        )
     conditions, side = canonical_rig().conditions(), network.config.latent_size
 
     def epsilon(numbers: Sequence[int], w: float) -> Epsilon:

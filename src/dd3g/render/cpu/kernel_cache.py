@@ -63,7 +63,7 @@ def cache_folder() -> Path | None:
 def source_digest(folder: Path) -> str:
     """What the code of the kernels in ``folder`` depends on: all files there, the constants, the compiler, whether bounds are checked."""
     config: Any = numba.config
-    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__} bounds {config.BOUNDSCHECK}".encode())
+    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__} bounds {bool(config.BOUNDSCHECK)}".encode())
     for path in sorted([*folder.glob("*.py"), folder.parent / "constants.py"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]

@@ -212,7 +212,7 @@ def vstore(typing_context, array, index, vector):
 
 @intrinsic
 def vload_first(typing_context, array, index, count):
-    """The first ``count`` of eight elements from ``index`` on, then zeros; what lies behind them is not touched."""
+    """The first ``count``, at most eight, elements from ``index`` on, then zeros; what lies behind them is not touched."""
 
     def emit(context, builder, signature, values):
         pointer = _address(context, builder, signature, values, _FLOATS, values[2])
@@ -225,7 +225,7 @@ def vload_first(typing_context, array, index, count):
 
 @intrinsic
 def vstore_first(typing_context, array, index, vector, count):
-    """Writes the first ``count`` of eight elements from ``index`` on."""
+    """Writes the first ``count``, at most eight, elements from ``index`` on."""
 
     def emit(context, builder, signature, values):
         pointer = _address(context, builder, signature, values, _FLOATS, values[3])
