@@ -25,7 +25,8 @@ from dd3g.core import NoiseKey, canonical_rig, draw_noise
 from dd3g.core.files import make_folder, write_json
 from dd3g.core.machine import machine_name
 from dd3g.core.sheet import sheet
-from dd3g.core.views import composite
+from dd3g.core.views import over_white
+from dd3g.evaluate.silhouettes import silhouette_iou
 from dd3g.recipes.source_views import PictureStore
 from dd3g.recipes.views_pack import open_pack
 from dd3g.teacher.teacher import Teacher, decode, encode, load_teacher, on_device, sample
@@ -99,18 +100,11 @@ def scores(made: Float[Tensor, "n d v 4 h w"], truth: Float[Tensor, "n v 4 h w"]
     """One row of the table."""
     ours, theirs = over_white(made), over_white(truth)[:, None]
     db = -10 * (ours - theirs).square().mean((3, 4, 5)).clamp_min(1e-10).log10()  # (n, d, v)
-    inside, there = made[:, :, :, 3] > 0.5, truth[:, None, :, 3] > 0.5
-    union = (inside | there).sum((3, 4)).clamp_min(1)
+    alpha, solid = (v[:, :, :, 3:].flatten(0, 2) for v in (made, truth[:, None].expand_as(made)))
     spread = (ours - ours.mean(1, keepdim=True)).square().mean((1, 3, 4, 5))[:, 1:].mean(1).sqrt()
     others = db[:, :, 1:].mean(2)
-    overlap = (inside & there).sum((3, 4)) / union
-    found = (db[:, :, 0], others, others.amax(1), overlap, spread)
+    found = (db[:, :, 0], others, others.amax(1), silhouette_iou(alpha, solid), spread)
     return dict(zip(_COLUMNS, (values.mean().item() for values in found), strict=True))
-
-
-def over_white(rgba: Float[Tensor, "*b 4 h w"]) -> Float[Tensor, "*b 3 h w"]:
-    """Straight RGBA over white."""
-    return composite(rgba[..., :3, :, :], rgba[..., 3:, :, :], torch.ones(3))
 
 
 def picture(made: Float[Tensor, "n d v 4 h w"], truth: Float[Tensor, "n v 4 h w"]) -> Image.Image:

@@ -26,7 +26,7 @@ from dd3g.core import NoiseKey, canonical_rig, draw_noise
 from dd3g.core.files import make_folder, write_atomically
 from dd3g.core.sheet import sheet
 from dd3g.core.threads import one_thread
-from dd3g.core.views import composite
+from dd3g.core.views import over_white
 from dd3g.distill.explicit import psnr
 from dd3g.objects import SKY, make_object, render_views
 from dd3g.render import rasterize
@@ -78,11 +78,6 @@ def show(seed: int, teacher_file: str, student_file: str, steps: int = 50) -> tu
         "student_draws_apart": (renders[0] - renders[1]).square().mean().sqrt().item(),
     }
     return sheet([list(row) for row in rows], column_titles=list(_DEGREES), row_titles=titles), figures
-
-
-def over_white(rgba: Float[Tensor, "v 4 h w"]) -> Float[Tensor, "v 3 h w"]:
-    """Straight RGBA over white."""
-    return composite(rgba[:, :3], rgba[:, 3:], _WHITE)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -25,12 +25,13 @@ from dd3g.core.files import write_atomically
 from dd3g.core.sheet import sheet, to_image
 from dd3g.core.threads import one_thread
 from dd3g.core.views import composite
+from dd3g.core.weights import BUNDLED
 from dd3g.formats import Orientation
 from dd3g.formats import save as save_splats
 from dd3g.photos import Background, Prepared, prepare
 from dd3g.photos.decode import PictureSource
 from dd3g.student.inference import infer
-from dd3g.student.load import BUNDLED, LoadedStudent, load_student
+from dd3g.student.load import LoadedStudent, load_student
 
 PICTURE_SIZE = 256  # side of the prepared picture
 _READS = {True: "reads", False: "does not read"}

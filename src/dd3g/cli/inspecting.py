@@ -11,7 +11,7 @@ from dd3g.cli.inspecting_models import fits
 from dd3g.core.errors import CheckpointError, DD3GError
 from dd3g.core.files import is_file, is_folder
 from dd3g.core.model_file import ModelHeader, read_model_header
-from dd3g.core.weights import bundled
+from dd3g.core.weights import BUNDLED, bundled
 from dd3g.teacher.imagedream.find import KIND as IMAGEDREAM
 from dd3g.teacher.imagedream.find import SETTINGS, Found, find
 from dd3g.teacher.imagedream.layouts import PARTS, shown
@@ -21,7 +21,6 @@ from dd3g.teacher.imagedream.siblings import variant_by_name
 from dd3g.teacher.imagedream.sizes import PUBLISHED
 from dd3g.teacher.imagedream.stored import open_stored
 
-BUNDLED = "bundled"
 _ASSETS = ("student", "teacher", "codec", "background", "mean_object")
 _STATE = {"format", "step", "network", "optimiser"}  # of a training state
 

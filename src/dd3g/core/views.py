@@ -42,6 +42,11 @@ def composite(
     return rgb * alpha + background[..., None, None].to(rgb) * (1 - alpha)
 
 
+def over_white(rgba: Float[Tensor, "*batch 4 h w"]) -> Float[Tensor, "*batch 3 h w"]:
+    """Straight RGBA over white, as results are looked at and measured."""
+    return composite(rgba[..., :3, :, :], rgba[..., 3:, :, :], rgba.new_ones(3))
+
+
 def resized(rgba: Float[Tensor, "*batch 4 h w"], side: int) -> Float[Tensor, "*batch 4 {side} {side}"]:
     """Straight RGBA at another size; colours are averaged premultiplied, as light adds up."""
     if not rgba.numel():

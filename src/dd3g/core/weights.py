@@ -14,6 +14,9 @@ from dd3g.core.errors import CheckpointError, WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
+BUNDLED = "bundled"
+"""What users type for the package's own weights, where a file may stand."""
+
 _BLOCK = 1 << 20
 
 

@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly
 from dd3g.core.views import premultiplied, unpremultiply
-from dd3g.core.weights import bundled
+from dd3g.core.weights import BUNDLED, bundled
 
 KIND = "codec"
-BUNDLED = "bundled"
 FACTOR = 8  # pixels of a side to one latent
 # What the four latents begin as: weights of premultiplied red, green, blue and of alpha, then about their spread and their mean.
 _LATENT_ROWS = (

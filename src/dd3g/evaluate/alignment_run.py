@@ -28,6 +28,7 @@ from dd3g.core.files import write_atomically, write_json
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
+from dd3g.core.weights import BUNDLED
 from dd3g.distill.codec_perceptual import CodecPerceptual
 from dd3g.encoders.codec import load_codec
 from dd3g.evaluate.alignment import Distance, ImageFigures, columns_of, compare, summary
@@ -38,7 +39,7 @@ from dd3g.recipes.quadruple_batches import DecodedCollection, QuadrupleBatches, 
 from dd3g.recipes.student import render_batch
 from dd3g.recipes.student_batches import StudentDataConfig
 from dd3g.student import PEPD
-from dd3g.student.load import BUNDLED, load_student
+from dd3g.student.load import load_student
 from dd3g.teacher.imagedream.vae import OpaqueCodec
 from dd3g.teacher.teacher import load_teacher
 from dd3g.training import check_device

@@ -26,6 +26,7 @@ from dd3g.core.files import make_folder, read_json, sweep_partial, write_atomica
 from dd3g.core.progress import Progress
 from dd3g.core.sheet import sheet
 from dd3g.core.views import composite
+from dd3g.core.weights import BUNDLED
 from dd3g.evaluate.frames import FRAMES, Frame
 from dd3g.evaluate.mean_object import mean_object_for
 from dd3g.evaluate.object_files import Found, find_objects, require_all
@@ -36,7 +37,6 @@ from dd3g.evaluate.results import FORMAT, table
 from dd3g.evaluate.scoring import columns_of, with_inputs
 from dd3g.evaluate.sources import Source, student_of
 from dd3g.objects.pool import run_in_processes
-from dd3g.student.load import BUNDLED
 from dd3g.version import VERSION
 
 DEFAULT_PROTOCOL = "orbit16-1"

@@ -21,14 +21,14 @@ from dd3g.core.cameras import turned
 from dd3g.core.errors import InputError, PictureError
 from dd3g.core.noise import digest
 from dd3g.core.views import Views, composite, resized
-from dd3g.core.weights import sha256_of
+from dd3g.core.weights import BUNDLED, sha256_of
 from dd3g.evaluate.frames import Frame, load_in_frame
 from dd3g.evaluate.protocol import Protocol, Setting
 from dd3g.evaluate.truth import group_of
 from dd3g.formats import SUFFIXES
 from dd3g.render import rasterize
 from dd3g.student.inference import infer
-from dd3g.student.load import BUNDLED, LoadedStudent, load_student
+from dd3g.student.load import LoadedStudent, load_student
 
 
 @dataclass(frozen=True)

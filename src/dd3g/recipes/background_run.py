@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dd3g.core.errors import CheckpointError
 from dd3g.core.noise import digest
-from dd3g.core.weights import bundled
+from dd3g.core.weights import BUNDLED, bundled
 from dd3g.photos.mask_network import KIND, MaskNetworkConfig, load_mask_network
 from dd3g.recipes.background import BackgroundDataConfig, BackgroundLossConfig, BackgroundRecipeConfig, background_recipe
 from dd3g.recipes.background_labels import windowed
@@ -90,8 +90,8 @@ def run_background(options: BackgroundRunOptions, out: str | os.PathLike[str], s
 
 def _start_of(init: str) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
     """Weights, and what a resumed run must agree in."""
-    if init == "bundled" or Path(init).is_file():
-        path = bundled(KIND) if init == "bundled" else Path(init)
+    if init == BUNDLED or Path(init).is_file():
+        path = bundled(KIND) if init == BUNDLED else Path(init)
         return load_mask_network(path).state_dict(), {"init": digest(path.read_bytes())}
     last = Path(init) / "checkpoints" / "last.pt"
     if not last.is_file():

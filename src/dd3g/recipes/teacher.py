@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from dd3g.core import Cameras, NoiseKey, canonical_rig, draw_noise, turned
 from dd3g.core.cameras import mirrored
 from dd3g.core.sheet import sheet
-from dd3g.core.views import composite
+from dd3g.core.views import over_white
 from dd3g.encoders.codec import FACTOR, Codec
 from dd3g.recipes.graphed_teacher import Predict, graphed_predict, predict_batch
 from dd3g.recipes.source_views import PictureStore, frame_inputs, read_sources
@@ -239,14 +239,14 @@ def teacher_sheet(teacher: Teacher, dev: ViewsPack, objects: int = 10) -> Image:
     shown = min(objects, len(dev))
     chosen = [round(k * (len(dev) - 1) / max(shown - 1, 1)) for k in range(shown)]
     image, clean, cameras = _dev_views(teacher, dev, chosen)
-    rows: list[list[Tensor]] = [[composite(p[:3], p[3:], torch.ones(3))] for p in image.cpu()]
+    rows: list[list[Tensor]] = [[over_white(p)] for p in image.cpu()]
     for draw in range(2):
         noise = torch.stack([draw_noise(NoiseKey(f"sheet {i}", draw), tuple(clean.shape[1:])) for i in chosen]).to(clean)
         made = decode(teacher, sample(teacher, image, cameras, noise, guidance=_SHEET_GUIDANCE, steps=_SHEET_STEPS)).cpu()
         for row, views in zip(rows, made, strict=True):
-            row += list(composite(views[:, :3], views[:, 3:], torch.ones(3)))
+            row += list(over_white(views))
     for row, views in zip(rows, decode(teacher, clean).cpu(), strict=True):
-        row += list(composite(views[:, :3], views[:, 3:], torch.ones(3)))
+        row += list(over_white(views))
     degrees = ("0", "90", "180", "270")
     return sheet(rows, column_titles=["input", *(f"draw {k} {d}" for k in (0, 1) for d in degrees), *(f"true {d}" for d in degrees)])
 

@@ -10,11 +10,9 @@ from typing import Any
 from dd3g.core.errors import CheckpointError
 from dd3g.core.model_file import load_model_file, load_strictly
 from dd3g.core.noise import digest
-from dd3g.core.weights import bundled
+from dd3g.core.weights import BUNDLED, bundled
 from dd3g.student.config import config_from_json
 from dd3g.student.pepd import PEPD
-
-BUNDLED = "bundled"
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from dd3g.core.files import is_file, is_folder
 from dd3g.core.model_file import load_model_file, load_strictly, save_model_file
 from dd3g.core.noise import digest
 from dd3g.core.views import premultiplied, resized
-from dd3g.core.weights import bundled
+from dd3g.core.weights import BUNDLED, bundled
 from dd3g.encoders import ImageEncoderConfig
-from dd3g.encoders.codec import BUNDLED, FACTOR, Codec, CodecConfig
+from dd3g.encoders.codec import FACTOR, Codec, CodecConfig
 from dd3g.teacher import ddim
 from dd3g.teacher.imagedream.network import ImageDreamConfig, ImageDreamNetwork
 from dd3g.teacher.imagedream.prompts import PromptName

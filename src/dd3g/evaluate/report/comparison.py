@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dd3g.core.views import over_white
 from dd3g.evaluate.intervals import Interval
 from dd3g.evaluate.report.blocks import (
     Bars,
@@ -23,7 +24,7 @@ from dd3g.evaluate.report.blocks import (
     Table,
 )
 from dd3g.evaluate.report.columns import better_of, estimate, heading, name_of
-from dd3g.evaluate.report.kept import kept_views, over_white, pictures
+from dd3g.evaluate.report.kept import kept_views, pictures
 from dd3g.evaluate.report.pictures import view_grid
 from dd3g.evaluate.results import tables
 

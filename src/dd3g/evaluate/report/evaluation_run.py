@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dd3g.core.weights import BUNDLED
 from dd3g.evaluate.nearest import Neighbour, nearest_training_objects
 from dd3g.evaluate.report.evaluation import evaluation_report
 from dd3g.evaluate.report.kept import kept_views, pictures
 from dd3g.evaluate.report.write import write_report
 from dd3g.recipes.views_pack import open_pack
-from dd3g.student.load import BUNDLED
 from dd3g.training.journal import read_journal
 
 _QUARTERS_DEG = (0, 90, 180, 270)

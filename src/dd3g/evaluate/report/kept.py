@@ -20,7 +20,6 @@ from torch import Tensor
 from dd3g.core.cameras import Cameras
 from dd3g.core.errors import InputError
 from dd3g.core.files import read_json
-from dd3g.core.views import composite
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,3 @@ def pictures(folder: Path, views: Sequence[int]) -> Float[Tensor, "v 4 h w"]:
         except (OSError, SyntaxError) as error:
             raise InputError(f"{path}: can't be read ({error}); evaluate again into the same folder") from None
     return torch.stack(found)
-
-
-def over_white(rgba: Float[Tensor, "v 4 h w"]) -> Float[Tensor, "v 3 h w"]:
-    """As the report shows them."""
-    return composite(rgba[:, :3], rgba[:, 3:], torch.ones(3))

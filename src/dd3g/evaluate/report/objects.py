@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dd3g.core.views import over_white
 from dd3g.evaluate.nearest import Neighbour
 from dd3g.evaluate.report.blocks import Block, Card, Cards, Cell, Gallery, Prose, Section, Slider, Table
 from dd3g.evaluate.report.columns import SIGNATURE_MEANINGS, better_of, heading, metrics_of, name_of
-from dd3g.evaluate.report.kept import kept_views, over_white, pictures
+from dd3g.evaluate.report.kept import kept_views, pictures
 from dd3g.evaluate.report.pictures import view_grid
 
 WORST = 10
